@@ -1,0 +1,107 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ControlPlaneFinalizer holds a control plane until its host has removed all of it.
+const ControlPlaneFinalizer = "containerservice.berth.dev/control-plane"
+
+// ControlPlane is the API server of one cluster and all that runs beside it,
+// bound to a host. What can never change later (address, issuer, etcd prefix)
+// is stored at birth.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=cp
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
+// +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.hostName`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ControlPlane struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ControlPlaneSpec   `json:"spec"`
+	Status ControlPlaneStatus `json:"status,omitempty"`
+}
+
+// ControlPlaneSpec is what the host agent is to run.
+type ControlPlaneSpec struct {
+	// ClusterName is the name of the ManagedCluster object.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="clusterName is immutable"
+	ClusterName string `json:"clusterName"`
+	// HostName is the Host that it is bound to.
+	HostName string `json:"hostName"`
+	// Incarnation is that of the cluster.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="incarnation is immutable"
+	Incarnation string `json:"incarnation"`
+	// KubernetesVersion is the full version to run.
+	KubernetesVersion string `json:"kubernetesVersion"`
+	// Address is the public address that the API server listens on, port 443.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="address is immutable"
+	Address string `json:"address"`
+	// FQDN is its name in the install zone.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="fqdn is immutable"
+	FQDN string `json:"fqdn"`
+	// Issuer is the URL in the service-account tokens.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="issuer is immutable"
+	Issuer string `json:"issuer"`
+	// EtcdPrefix is the key prefix in the datastore, minted from the incarnation
+	// once and never computed again: it is authenticated data of the encryption at rest.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="etcdPrefix is immutable"
+	EtcdPrefix string `json:"etcdPrefix"`
+	// ServiceCIDR and PodCIDR are those of the cluster.
+	ServiceCIDR string `json:"serviceCIDR"`
+	PodCIDR     string `json:"podCIDR"`
+	// UserID is the host uid and gid that the components run under.
+	// +kubebuilder:validation:Minimum=1000
+	UserID int64 `json:"userID"`
+	// CredentialsName is the Secret that holds CAs, keys and certificates.
+	CredentialsName string `json:"credentialsName"`
+}
+
+// ControlPlaneStatus is what the host agent observed.
+type ControlPlaneStatus struct {
+	// ObservedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Version is what the API server's /version says.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// Components are the processes, in their start order.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Components []ComponentStatus `json:"components,omitempty"`
+	// Conditions: ReleaseReady, NetworkReady, Ready, Deleting.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ComponentStatus is one process of a control plane.
+type ComponentStatus struct {
+	// Name is the component's name, e.g. kube-apiserver.
+	Name string `json:"name"`
+	// PID is the process id on the host, 0 while it is not running.
+	PID int32 `json:"pid"`
+	// Restarts counts the deaths since the supervisor started.
+	Restarts int32 `json:"restarts"`
+	// LastExit says how it died last.
+	// +optional
+	LastExit string `json:"lastExit,omitempty"`
+}
+
+// ControlPlaneList is a list of control planes.
+//
+// +kubebuilder:object:root=true
+type ControlPlaneList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ControlPlane `json:"items"`
+}

@@ -1,0 +1,113 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// MachineFinalizer holds a machine until its host has removed all of it.
+const MachineFinalizer = "containerservice.berth.dev/machine"
+
+// Machine is one node, bound to a host. All that is external to it (name,
+// address, id range, one-time token) is chosen and stored here before the host
+// agent makes anything.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Pool",type=string,JSONPath=`.spec.agentPoolName`
+// +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.spec.nodeName`
+// +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.hostName`
+// +kubebuilder:printcolumn:name="Size",type=string,JSONPath=`.spec.vmSize`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Machine struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   MachineSpec   `json:"spec"`
+	Status MachineStatus `json:"status,omitempty"`
+}
+
+// MachineSpec is decided once; a machine is replaced, never changed.
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+type MachineSpec struct {
+	// ClusterName and AgentPoolName are the names of the objects it belongs to.
+	ClusterName   string `json:"clusterName"`
+	AgentPoolName string `json:"agentPoolName"`
+	// HostName is the Host that the machine is bound to.
+	HostName string `json:"hostName"`
+	// Incarnation is a random word that names everything external of the machine.
+	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{9}$`
+	Incarnation string `json:"incarnation"`
+	// Index is the number of the instance in its pool, from 0.
+	Index int32 `json:"index"`
+	// NodeName is the name of the Kubernetes node.
+	NodeName string `json:"nodeName"`
+	// ProviderID is the node's spec.providerID.
+	ProviderID string `json:"providerID"`
+	// VMSize is a name of the size catalog.
+	VMSize string `json:"vmSize"`
+	// OSDiskSizeGB is the size of its disk in GiB.
+	OSDiskSizeGB int32 `json:"osDiskSizeGB"`
+	// MaxPods is the most pods the node takes.
+	MaxPods int32 `json:"maxPods"`
+	// KubernetesVersion is the full version of the node's components.
+	KubernetesVersion string `json:"kubernetesVersion"`
+	// Address is the node's address in its virtual network.
+	Address string `json:"address"`
+	// PodCIDR is the range of the node's pods.
+	PodCIDR string `json:"podCIDR"`
+	// IDRangeStart is the first host uid and gid of the node's user namespace;
+	// the range is 65536 long.
+	IDRangeStart int64 `json:"idRangeStart"`
+	// BootstrapTokenID is the public half of the machine's one-time bootstrap
+	// token; the token itself lies in the Secret of the same name as the machine.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]{6}$`
+	BootstrapTokenID string `json:"bootstrapTokenID"`
+	// Labels and Taints are set when the node registers.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// +listType=atomic
+	// +optional
+	Taints []string `json:"taints,omitempty"`
+}
+
+// MachineStatus is what was observed of a machine. The host agent owns the
+// conditions Provisioned and Networked, the machine controller the others.
+type MachineStatus struct {
+	// NodeUID is the metadata.uid of the Kubernetes node once it registered.
+	// +optional
+	NodeUID string `json:"nodeUID,omitempty"`
+	// KubeletVersion is what the node reports.
+	// +optional
+	KubeletVersion string `json:"kubeletVersion,omitempty"`
+	// NodeImage is the name of the node image that the machine was made from.
+	// +optional
+	NodeImage string `json:"nodeImage,omitempty"`
+	// Conditions: Provisioned, Networked, NodeReady, Deleting, Ready.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// The conditions of a Machine.
+const (
+	// ConditionProvisioned is true if the provider runs the machine.
+	ConditionProvisioned = "Provisioned"
+	// ConditionNetworked is true if the machine's port is attached to its virtual network.
+	ConditionNetworked = "Networked"
+	// ConditionNodeReady is true if the Kubernetes node is Ready.
+	ConditionNodeReady = "NodeReady"
+)
+
+// MachineList is a list of machines.
+//
+// +kubebuilder:object:root=true
+type MachineList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Machine `json:"items"`
+}

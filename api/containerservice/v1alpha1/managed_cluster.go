@@ -1,0 +1,220 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	meta "berth.dev/berth/api/meta/v1alpha1"
+)
+
+// ManagedClusterFinalizer holds a managed cluster until all that was made for it is gone.
+const ManagedClusterFinalizer = "containerservice.berth.dev/managed-cluster"
+
+// ManagedCluster is one Kubernetes cluster with a control plane that its owner
+// never sees. The spec is what callers asked for, running operations included;
+// the status is what controllers observed.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=mc
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Group",type=string,JSONPath=`.spec.resourceGroup`
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.name`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.currentKubernetesVersion`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.provisioningState`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.progress[0].phase`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.address`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ManagedCluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ManagedClusterSpec   `json:"spec"`
+	Status ManagedClusterStatus `json:"status,omitempty"`
+}
+
+// ManagedClusterSpec is the desired state of a cluster.
+// +kubebuilder:validation:XValidation:rule="!has(self.agentPools) || size(self.agentPools) == 0 || self.agentPools.exists(p, p.mode == 'System')",message="a non-empty list of agent pools needs one of mode System"
+type ManagedClusterSpec struct {
+	// SubscriptionID, ResourceGroup and Name make the ARM id, in the casing of
+	// the caller who created the cluster.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="subscriptionID is immutable"
+	SubscriptionID string `json:"subscriptionID"`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="resourceGroup is immutable"
+	ResourceGroup string `json:"resourceGroup"`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="name is immutable"
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-_a-zA-Z0-9]{0,61}[a-zA-Z0-9]$`
+	Name string `json:"name"`
+	// Incarnation is a random word minted with the object. It names everything
+	// external (namespaces, cgroups, directories, the etcd prefix), so that a
+	// cluster deleted and made again never meets its former self.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="incarnation is immutable"
+	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{9}$`
+	Incarnation string `json:"incarnation"`
+	// Location is the region's name.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="location is immutable"
+	Location string `json:"location"`
+	// Tags are the caller's own key and value pairs.
+	// +optional
+	Tags map[string]string `json:"tags,omitempty"`
+	// Tier is the service level: Free, Standard or Premium.
+	// +kubebuilder:validation:Enum=Free;Standard;Premium
+	Tier string `json:"tier"`
+	// IdentityType is None, SystemAssigned or UserAssigned.
+	// +kubebuilder:validation:Enum=None;SystemAssigned;UserAssigned
+	IdentityType string `json:"identityType"`
+	// IdentityPrincipalID is the object id of the system-assigned identity.
+	// +optional
+	IdentityPrincipalID string `json:"identityPrincipalID,omitempty"`
+	// KubernetesVersion is the full version of the control plane, e.g. 1.35.4.
+	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+$`
+	KubernetesVersion string `json:"kubernetesVersion"`
+	// RequestedVersion is the version as the caller wrote it (1.35 or 1.35.4).
+	RequestedVersion string `json:"requestedVersion"`
+	// DNSPrefix is the first label of the cluster's FQDN.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dnsPrefix is immutable"
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-a-zA-Z0-9]{0,52}[a-zA-Z0-9]$`
+	DNSPrefix string `json:"dnsPrefix"`
+	// NodeResourceGroup is the name of the group that holds what the cluster made.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="nodeResourceGroup is immutable"
+	NodeResourceGroup string `json:"nodeResourceGroup"`
+	// Network is the cluster's address plan.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the network profile is immutable"
+	Network NetworkProfile `json:"network"`
+	// AgentPools are the pools of nodes, keyed by name.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=100
+	// +optional
+	AgentPools []AgentPoolProfile `json:"agentPools,omitempty"`
+	// Operations are the running operations, keyed by scope.
+	// +listType=map
+	// +listMapKey=scope
+	// +kubebuilder:validation:MaxItems=101
+	// +optional
+	Operations []meta.RunningOperation `json:"operations,omitempty"`
+}
+
+// NetworkProfile is the address plan of a cluster, in canonical CIDR notation.
+type NetworkProfile struct {
+	// Plugin is kubenet: a pod range per node, routed by the virtual network.
+	// +kubebuilder:validation:Enum=kubenet
+	Plugin string `json:"plugin"`
+	// VNetCIDR is the range of the virtual network, 10.224.0.0/12.
+	VNetCIDR string `json:"vnetCIDR"`
+	// NodeCIDR is the range of the subnet of the nodes, 10.224.0.0/16.
+	NodeCIDR string `json:"nodeCIDR"`
+	// PodCIDR is the range that the nodes' pod ranges are cut from.
+	PodCIDR string `json:"podCIDR"`
+	// ServiceCIDR is the range of service addresses.
+	ServiceCIDR string `json:"serviceCIDR"`
+	// DNSServiceIP is the address of the cluster's DNS, inside ServiceCIDR.
+	DNSServiceIP string `json:"dnsServiceIP"`
+	// OutboundType is loadBalancer: traffic leaves with the cluster's own public address.
+	// +kubebuilder:validation:Enum=loadBalancer
+	OutboundType string `json:"outboundType"`
+}
+
+// AgentPoolProfile is the desired state of one pool of equal nodes.
+type AgentPoolProfile struct {
+	// Name of the pool.
+	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{0,11}$`
+	Name string `json:"name"`
+	// Incarnation is a random word minted with the pool.
+	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{9}$`
+	Incarnation string `json:"incarnation"`
+	// Count is the number of nodes.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Count int32 `json:"count"`
+	// VMSize is a name of the size catalog, e.g. Standard_DS2_v2.
+	VMSize string `json:"vmSize"`
+	// OSDiskSizeGB is the size of a node's disk in GiB.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2048
+	OSDiskSizeGB int32 `json:"osDiskSizeGB"`
+	// MaxPods is the most pods a node takes.
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=250
+	MaxPods int32 `json:"maxPods"`
+	// Mode is System (runs the cluster's own add-ons) or User.
+	// +kubebuilder:validation:Enum=System;User
+	Mode string `json:"mode"`
+	// OrchestratorVersion is the full Kubernetes version of the nodes.
+	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+$`
+	OrchestratorVersion string `json:"orchestratorVersion"`
+	// NodeLabels are set on every node of the pool when it registers.
+	// +optional
+	NodeLabels map[string]string `json:"nodeLabels,omitempty"`
+	// NodeTaints are key=value:effect, set when a node registers.
+	// +listType=atomic
+	// +optional
+	NodeTaints []string `json:"nodeTaints,omitempty"`
+	// Tags are the caller's own key and value pairs.
+	// +optional
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// ManagedClusterStatus is what was observed of a cluster.
+type ManagedClusterStatus struct {
+	// ObservedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// ProvisioningState is derived from operations and conditions:
+	// Creating, Updating, Scaling, Deleting, Succeeded or Failed.
+	// +optional
+	ProvisioningState string `json:"provisioningState,omitempty"`
+	// FQDN is the name of the API server in the install zone.
+	// +optional
+	FQDN string `json:"fqdn,omitempty"`
+	// Address is the public address of the API server.
+	// +optional
+	Address string `json:"address,omitempty"`
+	// OutboundAddress is the public address that the cluster's traffic leaves with.
+	// +optional
+	OutboundAddress string `json:"outboundAddress,omitempty"`
+	// CurrentKubernetesVersion is the version that the API server reports.
+	// +optional
+	CurrentKubernetesVersion string `json:"currentKubernetesVersion,omitempty"`
+	// Progress says where each running operation is.
+	// +listType=map
+	// +listMapKey=scope
+	// +optional
+	Progress []meta.Progress `json:"progress,omitempty"`
+	// Failure is why the last operation on the whole cluster failed; it is
+	// cleared by the next that succeeds.
+	// +optional
+	Failure *meta.Failure `json:"failure,omitempty"`
+	// Conditions are one for each phase of the controller, and Ready.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// The conditions of a ManagedCluster, in the order in which their phases run.
+const (
+	// ConditionReleaseReady is true if the binaries of the cluster's version are built on its host.
+	ConditionReleaseReady = "ReleaseReady"
+	// ConditionCredentialsReady is true if CAs, keys and certificates of the cluster exist.
+	ConditionCredentialsReady = "CredentialsReady"
+	// ConditionNetworkReady is true if addresses are allocated and the virtual network is programmed.
+	ConditionNetworkReady = "NetworkReady"
+	// ConditionControlPlaneReady is true if the API server answers /readyz.
+	ConditionControlPlaneReady = "ControlPlaneReady"
+	// ConditionAddonsReady is true if the cluster's own RBAC and add-ons are applied.
+	ConditionAddonsReady = "AddonsReady"
+	// ConditionAgentPoolsReady is true if every pool has the nodes it should have, all Ready.
+	ConditionAgentPoolsReady = "AgentPoolsReady"
+	// ConditionDeleting is true while a deletion is under way; its message says what it waits for.
+	ConditionDeleting = "Deleting"
+	// ConditionReady is true if all the conditions above but Deleting are.
+	ConditionReady = "Ready"
+)
+
+// ManagedClusterList is a list of managed clusters.
+//
+// +kubebuilder:object:root=true
+type ManagedClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ManagedCluster `json:"items"`
+}

@@ -1,0 +1,79 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Verb says what an operation was asked to do.
+// +kubebuilder:validation:Enum=Create;Update;Scale;Delete
+type Verb string
+
+// The verbs of this step; each later one gets its line in the conflict table of
+// the resource provider.
+const (
+	VerbCreate Verb = "Create"
+	VerbUpdate Verb = "Update"
+	VerbScale  Verb = "Scale"
+	VerbDelete Verb = "Delete"
+)
+
+// ScopeCluster is the scope of an operation on a whole managed cluster; every
+// other scope is the name of an agent pool.
+const ScopeCluster = "cluster"
+
+// RunningOperation is an operation that a request started and that no
+// controller has ended yet. It lives in the spec of the resource that it works
+// on, so that one write holds the desired state and the operation that asked
+// for it.
+type RunningOperation struct {
+	// Scope is "cluster" or the name of an agent pool. At most one operation
+	// runs in a scope.
+	Scope string `json:"scope"`
+	// ID is the GUID by which the caller polls.
+	// +kubebuilder:validation:MinLength=1
+	ID string `json:"id"`
+	// Verb is what was asked for.
+	Verb Verb `json:"verb"`
+	// Generation is the metadata.generation of the write that started the
+	// operation: it may only succeed once status has observed that generation.
+	Generation int64 `json:"generation"`
+	// StartTime is when the request was accepted.
+	StartTime metav1.Time `json:"startTime"`
+	// Deadline is when the operation ends Failed with the blocking condition's
+	// message; reconciling goes on.
+	Deadline metav1.Time `json:"deadline"`
+	// Caller is the object id of the principal that asked.
+	Caller string `json:"caller"`
+	// CorrelationID ties the operation to the request's log lines.
+	// +optional
+	CorrelationID string `json:"correlationID,omitempty"`
+}
+
+// OperationStatus is how an operation stands, in ARM's words.
+// +kubebuilder:validation:Enum=InProgress;Succeeded;Failed;Canceled
+type OperationStatus string
+
+// The statuses of an operation; all but InProgress are terminal.
+const (
+	OperationInProgress OperationStatus = "InProgress"
+	OperationSucceeded  OperationStatus = "Succeeded"
+	OperationFailed     OperationStatus = "Failed"
+	OperationCanceled   OperationStatus = "Canceled"
+)
+
+// Progress says where a running operation is and why it waits.
+type Progress struct {
+	// Scope is the scope of the operation.
+	Scope string `json:"scope"`
+	// Phase is the condition type that is not yet true, e.g. "ControlPlaneReady".
+	Phase string `json:"phase"`
+	// Message is that condition's message, in words for the person who waits.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// Failure is why an operation failed, in ARM's error shape.
+type Failure struct {
+	// Code is ARM's error code.
+	Code string `json:"code"`
+	// Message says what went wrong and what to do.
+	Message string `json:"message"`
+}

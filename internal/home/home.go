@@ -1,0 +1,47 @@
+// Package home owns the layout of Berth's home directory and the identity of
+// the install that lives in it. Every path in the home is made here.
+//
+//	<home>/instance          the instance's four-letter id, written once
+//	<home>/version           the layout's version
+//	<home>/lock              flock of the running daemon
+//	<home>/management/       the management API: its supervisor, etcd data, PKI
+//	<home>/identity/         the service's own CA and certificate, first credentials (0600)
+//	<home>/control-planes/<incarnation>/
+//	<home>/machines/<incarnation>/
+//	<home>/log/
+//	<home>/history.db        operation history and activity (bbolt)
+package home
+
+import "path/filepath"
+
+// Home is an opened home directory.
+type Home struct {
+	// Dir is the absolute path.
+	Dir string
+	// Instance is the install's id, four letters or digits.
+	Instance string
+}
+
+// DefaultDir is where the home lies unless BERTH_HOME says otherwise.
+const DefaultDir = "/var/lib/berth"
+
+// ManagementDir is the directory of the management API.
+func (h Home) ManagementDir() string { return filepath.Join(h.Dir, "management") }
+
+// IdentityDir is the directory of the service's CA, certificate and first credentials.
+func (h Home) IdentityDir() string { return filepath.Join(h.Dir, "identity") }
+
+// ControlPlanesDir holds a directory for each control plane.
+func (h Home) ControlPlanesDir() string { return filepath.Join(h.Dir, "control-planes") }
+
+// MachinesDir holds a directory for each machine.
+func (h Home) MachinesDir() string { return filepath.Join(h.Dir, "machines") }
+
+// LogDir holds the daemon's own logs.
+func (h Home) LogDir() string { return filepath.Join(h.Dir, "log") }
+
+// HistoryFile is the database of ended operations.
+func (h Home) HistoryFile() string { return filepath.Join(h.Dir, "history.db") }
+
+// Prefix starts the name of every cgroup and namespace of the install: "berth-<instance>".
+func (h Home) Prefix() string { return "berth-" + h.Instance }

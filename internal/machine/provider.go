@@ -1,0 +1,101 @@
+// Package machine owns the nodes' machines: the size catalog and the Provider
+// that makes a machine of a given size and runs a node's components in it. It
+// must not know the management API or ARM; what runs inside comes as data (see
+// package bootstrap).
+package machine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"berth.dev/berth/internal/supervise"
+)
+
+// Desired is one machine as it should be. It never changes during the life of
+// a machine: a machine is replaced.
+type Desired struct {
+	// ID is the machine's incarnation; it names everything the provider makes.
+	ID string
+	// NodeName is the machine's host name.
+	NodeName string
+	// Size is what the machine reports and is held to.
+	Size Size
+	// DiskGiB is the size of its disk.
+	DiskGiB int
+	// Image is the directory of the node image's root file system, never written to.
+	Image string
+	// Binaries maps a program's name to its absolute path on the host; inside
+	// the machine it appears as /opt/berth/bin/<name>.
+	Binaries map[string]string
+	// CNI is the directory on the host that appears as /opt/cni/bin.
+	CNI string
+	// ImageArchives are OCI archives on the host; inside they appear below /opt/berth/images.
+	ImageArchives []string
+	// IDRangeStart is the first host id of the machine's user namespace (65536 long).
+	IDRangeStart int
+	// Files are written into the machine's root before it starts, by absolute path.
+	Files map[string]File
+	// Components run inside the machine, under its first process.
+	Components []supervise.Component
+}
+
+// File is a file in a machine.
+type File struct {
+	Mode    fs.FileMode
+	Content []byte
+}
+
+// Status is a machine as observed.
+type Status struct {
+	// Running is true if the machine's first process lives.
+	Running bool
+	// NetworkNamespace is the path of the machine's network namespace on the
+	// host (/proc/<pid>/ns/net); empty until it exists. The machine waits for a
+	// link named eth0 to appear in it.
+	NetworkNamespace string
+	// Message says what it waits for while it is not running.
+	Message string
+	// Components are the processes inside, as their supervisor last saw them.
+	Components []supervise.ComponentStatus
+}
+
+// Isolation says what keeps a machine from its host.
+type Isolation string
+
+// The isolation classes.
+const (
+	// IsolationUserNamespace: root inside is nobody on the host.
+	IsolationUserNamespace Isolation = "userns"
+	// IsolationSharedKernel: root inside is root on the host, held by
+	// namespaces and dropped capabilities alone.
+	IsolationSharedKernel Isolation = "shared-kernel"
+)
+
+// The errors of a Provider, matched by errors.Is.
+var (
+	// ErrInProgress says that a deletion was begun and has not ended: call again.
+	ErrInProgress = errors.New("still in progress")
+	// ErrNoCapacity says that the host lacks what the machine needs; the
+	// wrapping message says what.
+	ErrNoCapacity = errors.New("no capacity")
+)
+
+// Provider makes machines on this host.
+//
+// Every method is idempotent and may be killed after any line; calling it
+// again heals. None waits for a component to become ready: the caller asks again.
+type Provider interface {
+	// Isolation is the class of the machines that the provider makes here.
+	Isolation() Isolation
+	// Ensure makes the machine run and says how it stands. It adopts a machine
+	// that runs, and starts one again whose processes are gone on the disk that it had.
+	Ensure(ctx context.Context, desired Desired) (Status, error)
+	// Delete ends the machine and removes all of it, its disk included. It
+	// returns ErrInProgress until nothing is left, and nil for an id that it does not know.
+	Delete(ctx context.Context, id string) error
+	// Stop ends the machine's processes and keeps its disk; ErrInProgress until they are gone.
+	Stop(ctx context.Context, id string) error
+	// List names every machine of this instance of which anything is left.
+	List(ctx context.Context) ([]string, error)
+}

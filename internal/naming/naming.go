@@ -1,0 +1,90 @@
+// Package naming makes the two kinds of names that Berth uses. Names of
+// objects derive from ARM ids and serve uniqueness only; names of everything
+// external come from an incarnation, a random word that is stored before use,
+// so that a thing deleted and made again never meets its former self.
+package naming
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"strings"
+)
+
+// SystemNamespace is the namespace of the management API that holds Secrets.
+const SystemNamespace = "berth-system"
+
+// LocalHost is the name of the Host object of a single-machine install.
+const LocalHost = "local"
+
+// Object is the name of the object that stands for an ARM id: the id's last
+// segment, readable, and a hash of the whole id in lower case.
+func Object(armID string) string {
+	id := strings.ToLower(strings.TrimSuffix(armID, "/"))
+	sum := sha256.Sum256([]byte(id))
+	return slug(id[strings.LastIndexByte(id, '/')+1:], 40) + "-" + hex.EncodeToString(sum[:6])
+}
+
+// Incarnation is a fresh random word of ten characters that starts with a
+// letter: 49 bits, fit for file, link, namespace and object names alike.
+func Incarnation() string {
+	return word(10)
+}
+
+// Instance is a fresh random word of four characters that tells one install on
+// a host from another.
+func Instance() string {
+	return word(4)
+}
+
+// NodeName is the name of a node as AKS makes it:
+// aks-<pool>-<8 digits of the pool>-vmss<index in base 36, six places>.
+func NodeName(pool, poolIncarnation string, index int32) string {
+	sum := sha256.Sum256([]byte(poolIncarnation))
+	digits := new(big.Int).Mod(new(big.Int).SetBytes(sum[:8]), big.NewInt(100_000_000))
+	return fmt.Sprintf("aks-%s-%08d-vmss%06s", pool, digits, strings.ToLower(big.NewInt(int64(index)).Text(36)))
+}
+
+// PublicIPAddress is the name of the object that claims an address.
+func PublicIPAddress(address netip.Addr) string {
+	return "ip-" + strings.NewReplacer(".", "-", ":", "-").Replace(address.String())
+}
+
+// Credentials is the name of the Secret with the CAs, keys and certificates of
+// the cluster of an incarnation.
+func Credentials(clusterIncarnation string) string {
+	return clusterIncarnation + "-credentials"
+}
+
+// slug keeps letters, digits and dashes of s, at most length of them.
+func slug(s string, length int) string {
+	mapped := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, s)
+	if len(mapped) > length {
+		mapped = mapped[:length]
+	}
+	if mapped = strings.Trim(mapped, "-"); mapped == "" {
+		return "x"
+	}
+	return mapped
+}
+
+// word is n random characters of base 32 in lower case, the first a letter.
+func word(n int) string {
+	random := make([]byte, n)
+	for {
+		rand.Read(random) // never fails: crypto/rand ends the process instead
+		w := strings.ToLower(base32.StdEncoding.EncodeToString(random))[:n]
+		if w[0] >= 'a' {
+			return w
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package release owns the Kubernetes that Berth serves: the catalog of
+// versions, how each is built from source, and the content-addressed cache of
+// what was built. It must not know clusters or the management API.
+package release
+
+// Artifacts is one release, built and ready to run. All paths are absolute and
+// lie in the cache; nothing there is ever written to again.
+type Artifacts struct {
+	// Version is the Kubernetes version without the v, e.g. 1.35.4.
+	Version string
+	// Binaries maps a program's name to its path: kube-apiserver,
+	// kube-controller-manager, kube-scheduler, kubelet, kube-proxy and kubectl
+	// (one multi-call binary, told apart by argument 0), etcd, containerd,
+	// containerd-shim-runc-v2, ctr, runc, proxy-server, proxy-agent, coredns.
+	Binaries map[string]string
+	// CNI is the directory of the CNI plugins.
+	CNI string
+	// NodeImage is the root file system of the node image.
+	NodeImage string
+	// NodeImageName is its name, e.g. BerthDebian-12-202611.<digest>.
+	NodeImageName string
+	// ImageArchives are the OCI archives of the system images: pause, CoreDNS,
+	// the sample web server and the client image.
+	ImageArchives []string
+	// Images maps a short name (pause, coredns, web, client) to the image
+	// reference under which the archive loads.
+	Images map[string]string
+}
+
+// Progress says how far a build is.
+type Progress struct {
+	// Step is what is building, e.g. "kubernetes 1.35.4".
+	Step string
+	// StepIndex of Steps, from 1.
+	StepIndex, Steps int
+	// Done of Total packages are compiled, where that is known.
+	Done, Total int
+	// Elapsed is how long the step has taken, in seconds.
+	Elapsed float64
+}
