@@ -1,0 +1,88 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	meta "berth.dev/berth/api/meta/v1alpha1"
+)
+
+// The provisioning states; Succeeded and Failed are terminal.
+const (
+	StateCreating  = "Creating"
+	StateUpdating  = "Updating"
+	StateScaling   = "Scaling"
+	StateDeleting  = "Deleting"
+	StateSucceeded = "Succeeded"
+	StateFailed    = "Failed"
+)
+
+// Operation is the running operation of a scope, nil if there is none.
+func (c *ManagedCluster) Operation(scope string) *meta.RunningOperation {
+	for i := range c.Spec.Operations {
+		if c.Spec.Operations[i].Scope == scope {
+			return &c.Spec.Operations[i]
+		}
+	}
+	return nil
+}
+
+// AgentPool is the profile of a pool, nil if there is none of that name.
+func (c *ManagedCluster) AgentPool(name string) *AgentPoolProfile {
+	for i := range c.Spec.AgentPools {
+		if c.Spec.AgentPools[i].Name == name {
+			return &c.Spec.AgentPools[i]
+		}
+	}
+	return nil
+}
+
+// DeriveProvisioningState is the state of the whole cluster: it follows from
+// what the object says and is never set by hand.
+func (c *ManagedCluster) DeriveProvisioningState() string {
+	if c.DeletionTimestamp != nil {
+		return StateDeleting
+	}
+	return derive(c.Operation(meta.ScopeCluster), c.Status.Failure)
+}
+
+// DerivePoolProvisioningState is the state of one pool. A pool that is made
+// together with its cluster shares the cluster's operation. pool is the pool's
+// projection, nil while the controllers have not made it.
+func (c *ManagedCluster) DerivePoolProvisioningState(name string, pool *AgentPool) string {
+	if c.DeletionTimestamp != nil {
+		return StateDeleting
+	}
+	operation := c.Operation(name)
+	if operation == nil {
+		operation = c.Operation(meta.ScopeCluster)
+	}
+	var failure *meta.Failure
+	if pool != nil {
+		failure = pool.Status.Failure
+	}
+	return derive(operation, failure)
+}
+
+func derive(operation *meta.RunningOperation, failure *meta.Failure) string {
+	switch {
+	case operation != nil:
+		return map[meta.Verb]string{
+			meta.VerbCreate: StateCreating, meta.VerbUpdate: StateUpdating,
+			meta.VerbScale: StateScaling, meta.VerbDelete: StateDeleting,
+		}[operation.Verb]
+	case failure != nil:
+		return StateFailed
+	default:
+		return StateSucceeded
+	}
+}
+
+// ConditionTrue says whether a list of conditions holds one of a type that is true.
+func ConditionTrue(conditions []metav1.Condition, conditionType string) bool {
+	for _, c := range conditions {
+		if c.Type == conditionType {
+			return c.Status == metav1.ConditionTrue
+		}
+	}
+	return false
+}
