@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs the tests. usage: hack/test.sh [unit|e2e], both without an argument.
+#
+# unit: everything that needs neither root nor a cluster.
+# e2e:  drivers and whole clusters on this machine; needs root. RUN selects tests by pattern.
+#       Each run works in a home of its own, so it can run beside "make up".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+unit() {
+  go vet ./...
+  go test -race -timeout 10m ./...
+}
+
+e2e() {
+  if [ "$(id -u)" != 0 ]; then
+    echo "the tests on real clusters need root: sudo make e2e" >&2
+    exit 1
+  fi
+  hack/build.sh bin
+  # One package after the other: they measure, and they share two cores with what they start.
+  go test -race -tags e2e -count 1 -p 1 -timeout 40m ${RUN:+-run "$RUN"} \
+    ./internal/network/linux/... ./internal/controlplane/process/... ./internal/machine/sandbox/... ./test/e2e/...
+}
+
+case "${1:-all}" in
+  unit) unit ;;
+  e2e) e2e ;;
+  all) unit && e2e ;;
+  *) echo "usage: hack/test.sh [unit|e2e]" >&2; exit 2 ;;
+esac

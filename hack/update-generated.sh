@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Regenerates deep copies and CustomResourceDefinitions from the types in api/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+go tool controller-gen object paths=./api/...
+go tool controller-gen crd paths=./api/... output:crd:dir=api/crds
+gofmt -w api
