@@ -10,6 +10,9 @@
 //	<home>/machines/<incarnation>/
 //	<home>/log/
 //	<home>/history.db        operation history and activity (bbolt)
+//	<home>/options.json      the options that the daemon was last started with
+//	<home>/daemon.json       where the daemon stands: pid, phase, endpoints; no secrets
+//	<home>/bin/              the programs that outlive a daemon, by digest
 package home
 
 import "path/filepath"
@@ -42,6 +45,24 @@ func (h Home) LogDir() string { return filepath.Join(h.Dir, "log") }
 
 // HistoryFile is the database of ended operations.
 func (h Home) HistoryFile() string { return filepath.Join(h.Dir, "history.db") }
+
+// OptionsFile holds the options of the daemon.
+func (h Home) OptionsFile() string { return filepath.Join(h.Dir, "options.json") }
+
+// DaemonFile says where the daemon stands.
+func (h Home) DaemonFile() string { return filepath.Join(h.Dir, "daemon.json") }
+
+// LogFile is the log of a detached daemon.
+func (h Home) LogFile() string { return filepath.Join(h.LogDir(), "berth.log") }
+
+// CloudFile holds the first credentials, as a cloud.Cloud.
+func (h Home) CloudFile() string { return filepath.Join(h.IdentityDir(), "cloud.json") }
+
+// CAFile is the certificate of the service's own authority, readable by all.
+func (h Home) CAFile() string { return filepath.Join(h.IdentityDir(), "ca.crt") }
+
+// BinDir holds the programs that outlive a daemon.
+func (h Home) BinDir() string { return filepath.Join(h.Dir, "bin") }
 
 // Prefix starts the name of every cgroup and namespace of the install: "berth-<instance>".
 func (h Home) Prefix() string { return "berth-" + h.Instance }

@@ -1,0 +1,161 @@
+package home
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func notTaken(string) bool { return false }
+
+func TestCreate(t *testing.T) {
+	t.Run("mints the instance once and opens it again", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "home")
+		first, err := Create(dir, notTaken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := Create(dir, notTaken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first != second || first != opened || len(first.Instance) != 4 {
+			t.Errorf("got %v, %v and %v", first, second, opened)
+		}
+	})
+	t.Run("passes over an instance id that is taken", func(t *testing.T) {
+		var refused string
+		h, err := Create(filepath.Join(t.TempDir(), "home"), func(instance string) bool {
+			if refused == "" {
+				refused = instance
+			}
+			return instance == refused
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Instance == refused {
+			t.Errorf("took the id %q that is in use", refused)
+		}
+	})
+	t.Run("refuses a directory that holds something else", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Create(dir, notTaken); !errors.Is(err, ErrUnusable) {
+			t.Errorf("got %v, want ErrUnusable", err)
+		}
+	})
+	t.Run("refuses a directory that others may write to", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Create(dir, notTaken); !errors.Is(err, ErrUnusable) {
+			t.Errorf("got %v, want ErrUnusable", err)
+		}
+	})
+	t.Run("refuses a home of another layout", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "home")
+		if _, err := Create(dir, notTaken); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "version"), []byte("2\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Create(dir, notTaken); !errors.Is(err, ErrUnusable) {
+			t.Errorf("got %v, want ErrUnusable", err)
+		}
+	})
+}
+
+func TestOpenSaysThatThereIsNoInstall(t *testing.T) {
+	if _, err := Open(t.TempDir()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+func TestLockIsHeldByOneAtATime(t *testing.T) {
+	h, err := Create(filepath.Join(t.TempDir(), "home"), notTaken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := h.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Lock(); !errors.Is(err, ErrLocked) {
+		t.Errorf("the second lock: got %v, want ErrLocked", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.Lock()
+	if err != nil {
+		t.Fatalf("after the release: %v", err)
+	}
+	again.Release()
+}
+
+func TestInstallProgramKeepsEveryContentApart(t *testing.T) {
+	h, err := Create(filepath.Join(t.TempDir(), "home"), notTaken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(t.TempDir(), "program")
+	paths := map[string]bool{}
+	for _, content := range []string{"one", "two", "one"} {
+		if err := os.WriteFile(source, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		path, err := h.InstallProgram(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(path); string(got) != content {
+			t.Errorf("%s holds %q, want %q", path, got, content)
+		}
+		paths[path] = true
+	}
+	if len(paths) != 2 {
+		t.Errorf("got %d copies of two contents: %v", len(paths), paths)
+	}
+}
+
+func TestRemoveLeavesNothing(t *testing.T) {
+	h, err := Create(filepath.Join(t.TempDir(), "home"), notTaken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(h.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is still there: %v", err)
+	}
+	if err := h.Remove(); !errors.Is(err, ErrNotFound) {
+		t.Errorf("removing what is no home: got %v, want ErrNotFound", err)
+	}
+}
+
+func TestDaemonAlive(t *testing.T) {
+	startTime, err := ProcessStartTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := (Daemon{PID: os.Getpid(), StartTime: startTime}); !d.Alive() {
+		t.Error("this process is not alive")
+	}
+	if d := (Daemon{PID: os.Getpid(), StartTime: startTime + 1}); d.Alive() {
+		t.Error("a process of another start time is taken for this one")
+	}
+}
