@@ -70,6 +70,10 @@ type Probe struct {
 	TokenFile string `json:"tokenFile,omitempty"`
 	// ServerName overrides the name that the server's certificate must carry.
 	ServerName string `json:"serverName,omitempty"`
+	// OpenIfFile opens the gate at once when this path exists, whatever the
+	// condition says: what a first start must wait for (a one-time token that
+	// works), later ones need not.
+	OpenIfFile string `json:"openIfFile,omitempty"`
 }
 
 // Status is what a supervisor last saw.
