@@ -1,0 +1,132 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is one process of the install.
+type process struct {
+	pid     int
+	cgroup  string
+	command string
+	start   string
+}
+
+// processes are those of the install's cgroups.
+func processes(t *testing.T) []process {
+	t.Helper()
+	status, err := service.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []process
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		directory := filepath.Join("/proc", entry.Name())
+		cgroup, _ := os.ReadFile(filepath.Join(directory, "cgroup")) // it may have ended meanwhile
+		command, _ := os.ReadFile(filepath.Join(directory, "cmdline"))
+		stat, _ := os.ReadFile(filepath.Join(directory, "stat"))
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if !strings.Contains(string(cgroup), "/berth-"+status.Instance+"/") || len(fields) < 20 {
+			continue
+		}
+		found = append(found, process{pid: pid, cgroup: string(cgroup), command: strings.ReplaceAll(string(command), "\x00", " "), start: fields[19]})
+	}
+	return found
+}
+
+// pids are the pid of the service and, in one line each, pid and start time of
+// every long-lived process of its clusters.
+func pids(t *testing.T) (daemon int, clusters string) {
+	t.Helper()
+	status, err := service.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, p := range processes(t) {
+		name, _, _ := strings.Cut(filepath.Base(p.command), " ")
+		if slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "containerd", "kubelet", "kube-proxy", "proxy-agent", "web"}, name) {
+			lines = append(lines, fmt.Sprintf("%s %d %s", name, p.pid, p.start))
+		}
+	}
+	slices.Sort(lines)
+	if len(lines) < 8 {
+		t.Fatalf("found only %d processes of clusters: %q", len(lines), lines)
+	}
+	return status.PID, strings.Join(lines, "\n")
+}
+
+// killedAPIServer kills the cluster's API server and expects another to answer.
+func (c *cluster) killedAPIServer(t *testing.T) {
+	t.Helper()
+	address := strings.TrimSuffix(strings.TrimPrefix(c.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"), "https://"), ":443")
+	find := func() (process, bool) {
+		for _, p := range processes(t) {
+			if strings.HasPrefix(filepath.Base(p.command), "kube-apiserver ") && strings.Contains(p.command, address) {
+				return p, true
+			}
+		}
+		return process{}, false
+	}
+	victim, found := find()
+	if !found {
+		t.Fatalf("no kube-apiserver with address %s", address)
+	}
+	if err := syscall.Kill(victim.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	died := time.Now()
+	for {
+		if p, running := find(); running && p.pid != victim.pid {
+			break
+		}
+		if time.Since(died) > 2*time.Second {
+			t.Fatal("kube-apiserver was not started again within 2 s")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	c.eventually(t, 20*time.Second, notEmpty, "get", "nodes", "-o", "name")
+}
+
+func TestNothingOfAClusterRunsAsRootOnTheHost(t *testing.T) {
+	newCluster(t, "uids", "-c", "1", "-s", "Standard_B2s")
+	checked := 0
+	for _, p := range processes(t) {
+		if strings.Contains(p.cgroup, "/management") || !strings.Contains(p.cgroup, "/cp-") && !strings.Contains(p.cgroup, "/machine-") {
+			continue
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+		if err != nil {
+			continue // ended meanwhile
+		}
+		for line := range strings.Lines(string(status)) {
+			if fields := strings.Fields(line); len(fields) == 5 && fields[0] == "Uid:" {
+				checked++
+				if uid, err := strconv.Atoi(fields[2]); err != nil || uid < 65536 {
+					t.Errorf("process %d (%s) has effective uid %s on the host", p.pid, p.command, fields[2])
+				}
+			}
+		}
+	}
+	if checked < 8 {
+		t.Errorf("checked only %d processes", checked)
+	}
+}
