@@ -1,0 +1,185 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultStopTimeout is how long a process has between SIGTERM and SIGKILL
+// unless its component says otherwise.
+const defaultStopTimeout = 10 * time.Second
+
+// component is one process as the supervisor runs it. Its fields belong to the
+// supervisor's loop.
+type component struct {
+	spec Component
+	// running is nil while there is no process.
+	running *process
+	// startAt is when it may be started next.
+	startAt time.Time
+	backoff backoff
+	// closeGate ends the looks at the gate; nil while nobody looks.
+	closeGate context.CancelFunc
+	// open is true from when the gate was seen open until the start.
+	open    bool
+	waiting string
+	// done is the identity of the Once program that ended well.
+	done     string
+	restarts int
+	lastExit string
+}
+
+// process is a running process of a component.
+type process struct {
+	pid       int
+	startTime uint64
+	since     time.Time
+	identity  string
+	// adopted watches a process that another supervisor started; nil for a child.
+	adopted *watch
+	// stopping is true once it was sent SIGTERM, killAt is when SIGKILL follows.
+	stopping bool
+	killAt   time.Time
+}
+
+// start starts the component's program in a session of its own, with its
+// output going to its log.
+func (c *component) start(dir, identity string, now time.Time) error {
+	log, err := openLog(dir, c.spec.Name)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	input, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer input.Close()
+	arguments := slices.Clone(c.spec.Command)
+	if c.spec.Arg0 != "" {
+		arguments[0] = c.spec.Arg0
+	}
+	pid, err := syscall.ForkExec(c.spec.Command[0], arguments, &syscall.ProcAttr{
+		Dir: c.spec.Dir,
+		Env: append(slices.Clone(c.spec.Env),
+			componentVariable+"="+filepath.Join(dir, c.spec.Name), identityVariable+"="+identity),
+		Files: []uintptr{input.Fd(), log.Fd(), log.Fd()},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", c.spec.Command[0], err)
+	}
+	c.running = &process{pid: pid, since: now, identity: identity}
+	if stat, err := readStat(pid); err == nil { // it cannot be gone: it was not waited for
+		c.running.startTime = stat.startTime
+	}
+	if c.spec.OOMScoreAdj != 0 {
+		// Refused where the value is below what the host lets us have: the component runs all the same.
+		path := fmt.Sprintf("/proc/%d/oom_score_adj", pid)
+		_ = os.WriteFile(path, []byte(strconv.Itoa(c.spec.OOMScoreAdj)), 0)
+	}
+	return nil
+}
+
+// stop asks the process to end, and makes it once its time is up.
+func (c *component) stop(now time.Time) {
+	p := c.running
+	switch {
+	case p == nil:
+	case !p.stopping:
+		timeout := c.spec.StopTimeout
+		if timeout <= 0 {
+			timeout = defaultStopTimeout
+		}
+		p.stopping, p.killAt = true, now.Add(timeout)
+		p.signal(unix.SIGTERM)
+	case !now.Before(p.killAt):
+		p.killAt = now.Add(time.Second)
+		p.signal(unix.SIGKILL)
+	}
+}
+
+// signal reaches the process and no other: a child's number is not given away
+// before the loop waited for it, an adopted process is held by a pidfd. An
+// error means that it has ended, which the loop is about to learn.
+func (p *process) signal(signal unix.Signal) {
+	if p.adopted != nil {
+		_ = p.adopted.signal(signal)
+		return
+	}
+	_ = unix.Kill(p.pid, signal)
+}
+
+// ended takes note of the process's end.
+func (c *component) ended(exit string, ok bool, now time.Time) {
+	p := c.running
+	c.running = nil
+	if p.adopted != nil {
+		p.adopted.close()
+	}
+	// What the process left behind in its session must not meet its successor.
+	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	switch {
+	case c.spec.Once && ok:
+		c.done = p.identity
+	case p.stopping:
+		c.startAt, c.backoff = now, backoff{}
+	default:
+		c.died(exit, now.Sub(p.since), now)
+	}
+}
+
+// died counts a death and puts the next start off.
+func (c *component) died(exit string, ran time.Duration, now time.Time) {
+	c.restarts++
+	c.lastExit = exit
+	c.startAt = now.Add(c.backoff.next(ran))
+}
+
+// leaveGate ends the looks at the gate.
+func (c *component) leaveGate() {
+	if c.closeGate != nil {
+		c.closeGate()
+		c.closeGate = nil
+	}
+	c.open, c.waiting = false, ""
+}
+
+// status is the component as it stands.
+func (c *component) status() ComponentStatus {
+	status := ComponentStatus{Name: c.spec.Name, Waiting: c.waiting, Done: c.done != "", Restarts: c.restarts, LastExit: c.lastExit}
+	if c.running != nil {
+		status.PID, status.StartTime = c.running.pid, c.running.startTime
+	}
+	return status
+}
+
+// describe says how a child ended.
+func describe(status syscall.WaitStatus) (exit string, ok bool) {
+	if status.Signaled() {
+		return "signal: " + status.Signal().String(), false
+	}
+	return "exit status " + strconv.Itoa(status.ExitStatus()), status.ExitStatus() == 0
+}
+
+// adopt takes over a running process of the component.
+func (c *component) adopt(running found, now time.Time) error {
+	watch, err := newWatch(running.pid, running.startTime)
+	if errors.Is(err, unix.ESRCH) {
+		return nil // it has ended meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("adopting %s: %w", c.spec.Name, err)
+	}
+	c.running = &process{pid: running.pid, startTime: running.startTime, since: now, identity: running.identity, adopted: &watch}
+	return nil
+}

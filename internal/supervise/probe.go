@@ -1,0 +1,188 @@
+package supervise
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// probeTimeout bounds one look at a gate.
+const probeTimeout = 2 * time.Second
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 1 << 16
+
+func (p Probe) validate() error {
+	set := 0
+	for _, field := range []string{p.TCP, p.Unix, p.File, p.HTTPS} {
+		if field != "" {
+			set++
+		}
+	}
+	if set != 1 {
+		return fmt.Errorf("the gate has %d conditions, want exactly one of tcp, unix, file and https", set)
+	}
+	if p.HTTPS != "" && !strings.HasPrefix(p.HTTPS, "https://") {
+		return fmt.Errorf("the gate's URL %s is not https", p.HTTPS)
+	}
+	return nil
+}
+
+// String says what the gate waits for.
+func (p Probe) String() string {
+	switch {
+	case p.TCP != "":
+		return p.TCP
+	case p.Unix != "":
+		return p.Unix
+	case p.File != "":
+		return p.File
+	}
+	return p.HTTPS
+}
+
+// prober looks at one gate again and again, over one connection where it can.
+type prober struct {
+	probe  Probe
+	client *http.Client
+}
+
+// look returns nil if the gate is open, else what is wrong.
+func (p *prober) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if p.probe.OpenIfFile != "" {
+		if _, err := os.Stat(p.probe.OpenIfFile); err == nil {
+			return nil
+		}
+	}
+	switch {
+	case p.probe.TCP != "":
+		return dial(ctx, "tcp", p.probe.TCP)
+	case p.probe.Unix != "":
+		return dial(ctx, "unix", p.probe.Unix)
+	case p.probe.File != "":
+		_, err := os.Stat(p.probe.File)
+		return err
+	}
+	return p.get(ctx)
+}
+
+func dial(ctx context.Context, network, address string) error {
+	connection, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
+}
+
+func (p *prober) get(ctx context.Context) error {
+	if p.client == nil {
+		config, err := p.probe.tlsConfig()
+		if err != nil {
+			return err
+		}
+		p.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 1}}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.probe.HTTPS, nil)
+	if err != nil {
+		return err
+	}
+	if p.probe.TokenFile != "" {
+		token, err := os.ReadFile(p.probe.TokenFile)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	}
+	response, err := p.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)); err != nil { // else the connection could not be used again
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("HTTP %d", response.StatusCode)
+	}
+	return nil
+}
+
+// close ends the prober's connection.
+func (p *prober) close() {
+	if p.client != nil {
+		p.client.CloseIdleConnections()
+	}
+}
+
+func (p Probe) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.ServerName}
+	if p.CAFile != "" {
+		authorities, err := os.ReadFile(p.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(authorities) {
+			return nil, fmt.Errorf("%s holds no certificate", p.CAFile)
+		}
+	}
+	if p.CertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return config, nil
+}
+
+// wait looks until the gate is open or the context ends. It calls report with
+// what the gate waits for, each time that changes.
+func (p Probe) wait(ctx context.Context, every time.Duration, report func(string)) error {
+	prober := &prober{probe: p}
+	defer prober.close()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	last := ""
+	for {
+		err := prober.look(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if waiting := p.String() + ": " + brief(err); waiting != last {
+			last = waiting
+			report(waiting)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// brief is an error without the ports and addresses that differ at each try.
+func brief(err error) string {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number.Error()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer"
+	}
+	return err.Error()
+}

@@ -1,0 +1,411 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes the test program a supervisor when a Handle starts it as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "run" {
+		quick := defaults()
+		quick.lookEvery, quick.rotateAt = 50*time.Millisecond, 64<<10
+		if err := run(context.Background(), os.Args[2], quick); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// newHandle is a handle on a fresh directory, in which nothing runs after the test.
+func newHandle(t *testing.T) Handle {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle := Handle{Dir: t.TempDir(), Program: program}
+	t.Cleanup(func() {
+		eventually(t, 20*time.Second, func() error { return handle.Stop(context.Background()) })
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(handle.Dir, LogDir, "supervisor.log"))
+			t.Logf("supervisor.log:\n%s", log)
+		}
+	})
+	return handle
+}
+
+// shell is a component that runs a shell command.
+func shell(name, command string) Component {
+	return Component{Name: name, Command: []string{"/bin/sh", "-c", command}, Env: []string{"PATH=/usr/bin:/bin"}, StopTimeout: time.Second}
+}
+
+func sleeper(name string) Component { return shell(name, "exec sleep 1000") }
+
+func ensure(t *testing.T, handle Handle, components ...Component) {
+	t.Helper()
+	if _, err := handle.Ensure(context.Background(), Spec{Components: components}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, within time.Duration, condition func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v: %v", within, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// observe waits until the supervisor says of a component what is wanted.
+func observe(t *testing.T, handle Handle, name string, wanted func(ComponentStatus) bool) ComponentStatus {
+	t.Helper()
+	var got ComponentStatus
+	eventually(t, 10*time.Second, func() error {
+		status, _, err := handle.Status()
+		if err != nil {
+			return err
+		}
+		for _, got = range status.Components {
+			if got.Name == name && wanted(got) {
+				return nil
+			}
+		}
+		return fmt.Errorf("component %s: got %+v", name, status.Components)
+	})
+	return got
+}
+
+func running(c ComponentStatus) bool { return alive(c.PID, c.StartTime) }
+
+func TestADeadComponentRunsAgainWithinTwoSeconds(t *testing.T) {
+	handle := newHandle(t)
+	ensure(t, handle, sleeper("a"), sleeper("b"))
+	b := observe(t, handle, "b", running)
+	for range 4 {
+		a := observe(t, handle, "a", running)
+		died := time.Now()
+		if err := unix.Kill(a.PID, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		again := observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.PID != a.PID })
+		if took := time.Since(died); took > 2*time.Second {
+			t.Errorf("it ran again after %v", took)
+		}
+		if again.Restarts != a.Restarts+1 || again.LastExit != "signal: killed" {
+			t.Errorf("status = %+v after one more death", again)
+		}
+	}
+	if got := observe(t, handle, "b", running); got.PID != b.PID {
+		t.Errorf("the other component changed from pid %d to %d", b.PID, got.PID)
+	}
+}
+
+func TestBackOffDoublesToACapAndStartsOverAfterALongRun(t *testing.T) {
+	var b backoff
+	var got []time.Duration
+	for range 9 {
+		got = append(got, b.next(time.Second))
+	}
+	want := []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000}
+	for i := range want {
+		want[i] *= time.Millisecond
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("delays = %v, want %v", got, want)
+	}
+	if got := b.next(time.Minute); got != backoffFirst {
+		t.Errorf("delay after a minute's run = %v", got)
+	}
+}
+
+func TestASuccessorAdoptsWhatAKilledSupervisorLeft(t *testing.T) {
+	handle := newHandle(t)
+	ensure(t, handle, sleeper("a"), sleeper("b"))
+	a, b := observe(t, handle, "a", running), observe(t, handle, "b", running)
+	status, lives, err := handle.Status()
+	if err != nil || !lives {
+		t.Fatalf("Status() = %v, %v", lives, err)
+	}
+	if err := unix.Kill(status.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, func() error {
+		if _, lives, err := handle.Status(); lives || err != nil {
+			return fmt.Errorf("the supervisor lives: %w", err)
+		}
+		return nil
+	})
+	// What was written about them is lost as well: the processes themselves tell.
+	if err := os.Remove(filepath.Join(handle.Dir, StatusFile)); err != nil {
+		t.Fatal(err)
+	}
+	changed := shell("b", "exec sleep 1001")
+	ensure(t, handle, sleeper("a"), changed)
+	if got := observe(t, handle, "a", running); got.PID != a.PID || got.Restarts != 0 {
+		t.Errorf("a = %+v, want pid %d adopted", got, a.PID)
+	}
+	observe(t, handle, "b", func(c ComponentStatus) bool { return running(c) && c.PID != b.PID })
+	if running(b) {
+		t.Error("the component that changed meanwhile still runs as before")
+	}
+	died := time.Now()
+	if err := unix.Kill(a.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.PID != a.PID })
+	if took := time.Since(died); took > 2*time.Second {
+		t.Errorf("an adopted component ran again after %v", took)
+	}
+}
+
+func TestComponentsStopInTheReverseOrderOneAfterTheOther(t *testing.T) {
+	handle := newHandle(t)
+	order := filepath.Join(t.TempDir(), "order")
+	polite := func(name string) Component {
+		return shell(name, fmt.Sprintf(`trap 'sleep 0.1; echo %s >>%s; exit 0' TERM; touch %s.%s; while :; do sleep 0.02; done`, name, order, order, name))
+	}
+	ensure(t, handle, polite("first"), polite("second"), polite("third"))
+	for _, name := range []string{"first", "second", "third"} {
+		eventually(t, 5*time.Second, func() error { _, err := os.Stat(order + "." + name); return err })
+	}
+	if err := handle.Stop(context.Background()); !errors.Is(err, ErrInProgress) {
+		t.Fatalf("Stop() = %v, want ErrInProgress", err)
+	}
+	eventually(t, 10*time.Second, func() error { return handle.Stop(context.Background()) })
+	got, err := os.ReadFile(order)
+	if want := "third\nsecond\nfirst\n"; err != nil || string(got) != want {
+		t.Errorf("stopped in order %q (%v), want %q", got, err, want)
+	}
+	if _, lives, _ := handle.Status(); lives {
+		t.Error("the supervisor outlived its components")
+	}
+}
+
+func TestSIGTERMToTheSupervisorStopsTheComponentsAndEnsureStartsThemAgain(t *testing.T) {
+	handle := newHandle(t)
+	ensure(t, handle, sleeper("a"))
+	a := observe(t, handle, "a", running)
+	status, _, err := handle.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(status.PID, unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, func() error {
+		if _, lives, err := handle.Status(); lives || err != nil || running(a) {
+			return fmt.Errorf("supervisor lives: %v, component lives: %v, %w", lives, running(a), err)
+		}
+		return nil
+	})
+	ensure(t, handle, sleeper("a"))
+	observe(t, handle, "a", running)
+}
+
+func TestAComponentThatIgnoresSIGTERMIsKilled(t *testing.T) {
+	handle := newHandle(t)
+	stubborn := shell("a", "trap '' TERM; touch ready; while :; do sleep 0.02; done")
+	stubborn.Dir, stubborn.StopTimeout = handle.Dir, 200*time.Millisecond
+	ensure(t, handle, stubborn)
+	a := observe(t, handle, "a", running)
+	eventually(t, 5*time.Second, func() error { _, err := os.Stat(filepath.Join(handle.Dir, "ready")); return err })
+	ensure(t, handle)
+	eventually(t, 5*time.Second, func() error {
+		if running(a) {
+			return errors.New("it still runs")
+		}
+		return nil
+	})
+}
+
+func TestWhatADeadSupervisorLeftIsStopped(t *testing.T) {
+	handle := newHandle(t)
+	ensure(t, handle, sleeper("a"))
+	a := observe(t, handle, "a", running)
+	status, _, err := handle.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(status.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, func() error { return handle.Stop(context.Background()) })
+	if running(a) {
+		t.Error("Stop() = nil while a component runs")
+	}
+}
+
+func TestAChangeRestartsOnlyTheComponentThatItTouches(t *testing.T) {
+	handle := newHandle(t)
+	watched := filepath.Join(t.TempDir(), "watched")
+	if err := os.WriteFile(watched, []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := sleeper("c")
+	c.RestartOnChange = []string{watched}
+	ensure(t, handle, sleeper("a"), sleeper("b"), c)
+	a, b, before := observe(t, handle, "a", running), observe(t, handle, "b", running), observe(t, handle, "c", running)
+
+	patient := sleeper("b")
+	patient.StopTimeout = 5 * time.Second // no concern of the running process
+	ensure(t, handle, sleeper("new"), shell("a", "exec sleep 1001"), patient, c)
+	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.PID != a.PID })
+	observe(t, handle, "new", running)
+
+	if err := os.WriteFile(watched, []byte("22"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	observe(t, handle, "c", func(c ComponentStatus) bool { return running(c) && c.PID != before.PID })
+	if got := observe(t, handle, "b", running); got.PID != b.PID {
+		t.Errorf("b, which nobody changed, went from pid %d to %d", b.PID, got.PID)
+	}
+
+	ensure(t, handle, patient)
+	eventually(t, 5*time.Second, func() error {
+		if status, _, err := handle.Status(); err != nil || len(status.Components) != 1 {
+			return fmt.Errorf("components = %+v, %w", status.Components, err)
+		}
+		return nil
+	})
+}
+
+func TestOnceComponentsEndBeforeTheNextOneStarts(t *testing.T) {
+	handle := newHandle(t)
+	dir := t.TempDir()
+	once := shell("setup", fmt.Sprintf(`if [ -e %[1]s/tried ]; then sleep 0.1; touch %[1]s/done; else touch %[1]s/tried; exit 3; fi`, dir))
+	once.Once = true
+	ensure(t, handle, once, shell("a", fmt.Sprintf("test -e %[1]s/done && touch %[1]s/in-order; exec sleep 1000", dir)))
+	observe(t, handle, "a", running)
+	eventually(t, 5*time.Second, func() error { _, err := os.Stat(filepath.Join(dir, "in-order")); return err })
+	setup := observe(t, handle, "setup", func(c ComponentStatus) bool { return c.Done })
+	if setup.Restarts != 1 || setup.LastExit != "exit status 3" {
+		t.Errorf("setup = %+v, want one failure and then done", setup)
+	}
+}
+
+func TestLogsRotateUnderARunningComponent(t *testing.T) {
+	handle := newHandle(t)
+	ensure(t, handle, shell("a", `while :; do head -c 4096 /dev/zero | tr '\0' x; sleep 0.005; done`))
+	log := logPath(handle.Dir, "a")
+	eventually(t, 20*time.Second, func() error { _, err := os.Stat(numbered(log, 3)); return err })
+	a := observe(t, handle, "a", running)
+	if a.Restarts != 0 {
+		t.Errorf("rotation restarted the component: %+v", a)
+	}
+	if _, err := os.Stat(numbered(log, 4)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("more than three old logs are kept: %v", err)
+	}
+	info, err := os.Stat(numbered(log, 1))
+	if err != nil || info.Size() < 64<<10 || info.Mode().Perm() != 0o600 {
+		t.Errorf("the newest old log = %v, %v", info, err)
+	}
+}
+
+func TestManyCallersStartOneSupervisor(t *testing.T) {
+	handle := newHandle(t)
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			if _, err := handle.Ensure(context.Background(), Spec{Components: []Component{sleeper("a")}}); err != nil {
+				t.Error(err)
+			}
+			if _, lives, err := handle.Status(); err != nil || !lives {
+				t.Errorf("Status() after Ensure() = %v, %v", lives, err)
+			}
+		})
+	}
+	callers.Wait()
+	observe(t, handle, "a", running)
+	log, err := os.ReadFile(logPath(handle.Dir, "supervisor"))
+	if got := strings.Count(string(log), "msg=started"); err != nil || got != 1 {
+		t.Errorf("the component was started %d times (%v):\n%s", got, err, log)
+	}
+}
+
+func TestASpecThatCannotBeReadChangesNothing(t *testing.T) {
+	handle := newHandle(t)
+	ensure(t, handle, sleeper("a"))
+	a := observe(t, handle, "a", running)
+	if err := os.WriteFile(filepath.Join(handle.Dir, SpecFile), []byte(`{"components":[{"name":"../x"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, func() error {
+		log, err := os.ReadFile(logPath(handle.Dir, "supervisor"))
+		if err != nil || !strings.Contains(string(log), "keeping the former one") {
+			return fmt.Errorf("the log says nothing of it: %w", err)
+		}
+		return nil
+	})
+	if got := observe(t, handle, "a", running); got.PID != a.PID {
+		t.Errorf("a went from pid %d to %d", a.PID, got.PID)
+	}
+}
+
+func TestSpecsThatMakeNoSenseAreRefused(t *testing.T) {
+	bad := map[string]Component{
+		"a name that is a path":      {Name: "../a", Command: []string{"/bin/true"}},
+		"the supervisor's own name":  {Name: "supervisor", Command: []string{"/bin/true"}},
+		"a relative command":         {Name: "a", Command: []string{"true"}},
+		"no command":                 {Name: "a"},
+		"a gate without a condition": {Name: "a", Command: []string{"/bin/true"}, Gate: &Probe{}},
+		"a gate with two conditions": {Name: "a", Command: []string{"/bin/true"}, Gate: &Probe{TCP: "a:1", File: "/x"}},
+		"a gate in clear text":       {Name: "a", Command: []string{"/bin/true"}, Gate: &Probe{HTTPS: "http://a"}},
+	}
+	for name, component := range bad {
+		if _, err := (Handle{Dir: t.TempDir()}).Ensure(context.Background(), Spec{Components: []Component{component}}); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	twice := Spec{Components: []Component{sleeper("a"), sleeper("a")}}
+	if err := twice.Validate(); err == nil {
+		t.Error("two components of one name were accepted")
+	}
+}
+
+func TestADirectoryCannotLeadItsHandleElsewhere(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(outside, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	handle := newHandle(t)
+	if err := os.Symlink(outside, filepath.Join(handle.Dir, SpecFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(handle.Dir, StatusFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ensure(t, handle, sleeper("a")) // and does not wait for the pipe
+	observe(t, handle, "a", running)
+	if got, err := os.ReadFile(outside); err != nil || string(got) != "precious" {
+		t.Errorf("the file outside is %q, %v", got, err)
+	}
+	hostile := Handle{Dir: t.TempDir(), Program: handle.Program}
+	if err := os.Symlink(outside, filepath.Join(hostile.Dir, LockFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hostile.Ensure(context.Background(), Spec{}); err == nil {
+		t.Error("a lock that is a link out of the directory was taken")
+	}
+}
