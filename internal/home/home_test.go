@@ -9,7 +9,7 @@ import (
 
 func notTaken(string) bool { return false }
 
-func TestCreate(t *testing.T) {
+func TestCreateMakesAHomeOnlyWhereItIsSafe(t *testing.T) {
 	t.Run("mints the instance once and opens it again", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "home")
 		first, err := Create(dir, notTaken)
@@ -131,7 +131,7 @@ func TestInstallProgramKeepsEveryContentApart(t *testing.T) {
 	}
 }
 
-func TestRemoveLeavesNothing(t *testing.T) {
+func TestRemoveLeavesNothingOfTheHome(t *testing.T) {
 	h, err := Create(filepath.Join(t.TempDir(), "home"), notTaken)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestDaemonAlive(t *testing.T) {
+func TestDaemonIsAliveOnlyAsTheProcessItWas(t *testing.T) {
 	startTime, err := ProcessStartTime(os.Getpid())
 	if err != nil {
 		t.Fatal(err)

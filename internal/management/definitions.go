@@ -1,0 +1,163 @@
+package management
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	core "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"berth.dev/berth/internal/naming"
+)
+
+// digestAnnotation holds the digest of the definition that was applied last:
+// one that is unchanged costs no write at the next start.
+const digestAnnotation = "berth.dev/definition-digest"
+
+// ApplyDefinitions brings the CustomResourceDefinitions of files up to date,
+// makes the namespace for Secrets, and waits until every kind is served.
+func ApplyDefinitions(ctx context.Context, config *rest.Config, files fs.FS) error {
+	desired, err := parseDefinitions(files)
+	if err != nil {
+		return err
+	}
+	client, err := apiextensions.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("applying definitions: %w", err)
+	}
+	definitions := client.CustomResourceDefinitions()
+	existing, err := definitions.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing definitions: %w", err)
+	}
+	current := map[string]*apiextensionsv1.CustomResourceDefinition{}
+	for i := range existing.Items {
+		current[existing.Items[i].Name] = &existing.Items[i]
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ensureNamespace(groupCtx, config) })
+	waiting := map[string]bool{}
+	for _, definition := range desired {
+		waiting[definition.Name] = true
+		if old := current[definition.Name]; old != nil && old.Annotations[digestAnnotation] == definition.Annotations[digestAnnotation] {
+			continue
+		}
+		group.Go(func() error { return applyDefinition(groupCtx, definitions, definition, current[definition.Name]) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return waitEstablished(ctx, definitions, waiting)
+}
+
+func parseDefinitions(files fs.FS) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("reading definitions: %w", err)
+	}
+	var parsed []*apiextensionsv1.CustomResourceDefinition
+	for _, name := range names {
+		content, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("reading definitions: %w", err)
+		}
+		definition := &apiextensionsv1.CustomResourceDefinition{}
+		if err := yaml.UnmarshalStrict(content, definition); err != nil {
+			return nil, fmt.Errorf("reading the definition %s: %w", name, err)
+		}
+		digest := sha256.Sum256(content)
+		if definition.Annotations == nil {
+			definition.Annotations = map[string]string{}
+		}
+		definition.Annotations[digestAnnotation] = hex.EncodeToString(digest[:])
+		parsed = append(parsed, definition)
+	}
+	if len(parsed) == 0 {
+		return nil, errors.New("reading definitions: there are none")
+	}
+	return parsed, nil
+}
+
+func applyDefinition(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface,
+	definition, old *apiextensionsv1.CustomResourceDefinition,
+) error {
+	var err error
+	if old == nil {
+		_, err = client.Create(ctx, definition, metav1.CreateOptions{})
+	} else {
+		definition.ResourceVersion = old.ResourceVersion
+		_, err = client.Update(ctx, definition, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("applying the definition %s: %w", definition.Name, err)
+	}
+	return nil
+}
+
+func ensureNamespace(ctx context.Context, config *rest.Config) error {
+	client, err := core.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making the namespace %s: %w", naming.SystemNamespace, err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.SystemNamespace}}
+	if _, err = client.Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("making the namespace %s: %w", naming.SystemNamespace, err)
+	}
+	return nil
+}
+
+// waitEstablished waits until every definition of waiting is served.
+func waitEstablished(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface, waiting map[string]bool) error {
+	list, err := client.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("waiting for definitions: %w", err)
+	}
+	for i := range list.Items {
+		if established(&list.Items[i]) {
+			delete(waiting, list.Items[i].Name)
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	watcher, err := client.Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	if err != nil {
+		return fmt.Errorf("waiting for definitions: %w", err)
+	}
+	defer watcher.Stop()
+	for len(waiting) > 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for definitions: %w", context.Cause(ctx))
+		case event, open := <-watcher.ResultChan():
+			if !open || event.Type == watch.Error {
+				return fmt.Errorf("waiting for definitions: the watch ended: %v", apierrors.FromObject(event.Object))
+			}
+			if definition, ok := event.Object.(*apiextensionsv1.CustomResourceDefinition); ok && established(definition) {
+				delete(waiting, definition.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func established(definition *apiextensionsv1.CustomResourceDefinition) bool {
+	for _, condition := range definition.Status.Conditions {
+		if condition.Type == apiextensionsv1.Established {
+			return condition.Status == apiextensionsv1.ConditionTrue
+		}
+	}
+	return false
+}

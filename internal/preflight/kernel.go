@@ -1,0 +1,189 @@
+package preflight
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+
+	"berth.dev/berth/internal/network"
+)
+
+// host is where checks look for the kernel's files; tests have a root of their own.
+type host struct {
+	root string
+}
+
+func (h host) read(path string) string {
+	content, err := os.ReadFile(filepath.Join(h.root, path))
+	if err != nil {
+		return "" // a file that is not there says that the feature is not
+	}
+	return strings.TrimSpace(string(content))
+}
+
+func (h host) number(path string) (int, bool) {
+	n, err := strconv.Atoi(h.read(path))
+	return n, err == nil
+}
+
+func (h host) exists(path string) bool {
+	_, err := os.Stat(filepath.Join(h.root, path))
+	return err == nil
+}
+
+func checkRoot() Finding {
+	if os.Geteuid() != 0 {
+		return failed("root", "sudo berth up", "Berth makes namespaces, mounts and cgroups, and runs as uid %d", os.Geteuid())
+	}
+	return ok("root", "running as root")
+}
+
+// cgroups looks for the controllers that hold machines to their size.
+func (h host) cgroups() Finding {
+	const name = "cgroups"
+	if h.exists("sys/fs/cgroup/cgroup.controllers") {
+		have := strings.Fields(h.read("sys/fs/cgroup/cgroup.controllers"))
+		if missing := without([]string{"cpu", "cpuset", "memory", "pids"}, have); len(missing) > 0 {
+			return failed(name, "add cgroup_enable="+missing[0]+" to the kernel's command line and boot again",
+				"version 2, without the controllers %s", strings.Join(missing, ", "))
+		}
+		return ok(name, "version 2 with every controller that is needed")
+	}
+	var missing []string
+	for _, controller := range []string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"} {
+		if !h.exists("sys/fs/cgroup/" + controller + "/cgroup.procs") {
+			missing = append(missing, controller)
+		}
+	}
+	if len(missing) > 0 {
+		return failed(name, "mount -t cgroup -o "+missing[0]+" cgroup /sys/fs/cgroup/"+missing[0],
+			"version 1, without the hierarchies of %s", strings.Join(missing, ", "))
+	}
+	return ok(name, "version 1 with every controller that is needed")
+}
+
+func without(wanted, have []string) []string {
+	var missing []string
+	for _, w := range wanted {
+		if !slices.Contains(have, w) {
+			missing = append(missing, w)
+		}
+	}
+	return missing
+}
+
+// nftables asks the kernel for its tables, which fails where it has no nf_tables.
+func (h host) nftables() Finding {
+	connection, err := nftables.New()
+	if err == nil {
+		_, err = connection.ListTables()
+	}
+	if err != nil {
+		return failed("nftables", "modprobe nf_tables", "the kernel's nf_tables does not answer: %v", err)
+	}
+	return ok("nftables", "the kernel answers")
+}
+
+// userNamespaces says what isolates machines here.
+func (h host) userNamespaces() Finding {
+	const name = "user namespaces"
+	const lost = "machines will be shared-kernel: root in a privileged pod is root on this host, held by namespaces and capabilities alone"
+	switch limit, known := h.number("proc/sys/user/max_user_namespaces"); {
+	case !h.exists("proc/self/ns/user"):
+		return warning(name, "", "the kernel has none; %s", lost)
+	case known && limit == 0:
+		return warning(name, "sysctl -w user.max_user_namespaces=15000", "switched off; %s", lost)
+	case known && limit < 64:
+		return warning(name, "sysctl -w user.max_user_namespaces=15000", "only %d are allowed: as many machines can run", limit)
+	}
+	return ok(name, "allowed: root in a machine is nobody on this host")
+}
+
+// inotify looks at the limit that API servers and kubelets run into first.
+func (h host) inotify() Finding {
+	const name = "inotify"
+	const wanted = 1024
+	if limit, known := h.number("proc/sys/fs/inotify/max_user_instances"); known && limit < wanted {
+		return warning(name, "sysctl -w fs.inotify.max_user_instances=8192",
+			"fs.inotify.max_user_instances is %d; nodes with many pods run out of instances (control planes and machines have ids of their own, and each id has this many)", limit)
+	}
+	if limit, known := h.number("proc/sys/fs/inotify/max_user_watches"); known && limit < 65536 {
+		return warning(name, "sysctl -w fs.inotify.max_user_watches=524288", "fs.inotify.max_user_watches is %d", limit)
+	}
+	return ok(name, "enough instances and watches")
+}
+
+func (h host) files() Finding {
+	if limit, known := h.number("proc/sys/fs/file-max"); known && limit < 200_000 {
+		return warning("files", "sysctl -w fs.file-max=1048576", "fs.file-max is %d; a cluster with a node has about 3000 files open", limit)
+	}
+	return checkOpenFiles()
+}
+
+func (h host) processes() Finding {
+	const wanted = 32768
+	for _, setting := range []string{"pid_max", "threads-max"} {
+		if limit, known := h.number("proc/sys/kernel/" + setting); known && limit < wanted {
+			return warning("processes", "sysctl -w kernel."+setting+"=4194304", "kernel.%s is %d; a cluster with a node runs about 500 threads", setting, limit)
+		}
+	}
+	return ok("processes", "enough process ids and threads")
+}
+
+// network looks for what routers and nodes need.
+func (h host) network() Finding {
+	var missing []string
+	if !h.exists("dev/loop-control") {
+		missing = append(missing, "loop")
+	}
+	if !strings.Contains(h.read("proc/filesystems"), "overlay") {
+		missing = append(missing, "overlay")
+	}
+	if len(missing) > 0 {
+		return failed("kernel", "modprobe -a "+strings.Join(missing, " "), "the kernel lacks %s", strings.Join(missing, ", "))
+	}
+	return ok("kernel", "loop devices and overlayfs are there")
+}
+
+// checkRange says whether the range of public addresses is free.
+func (h host) checkRange(options Options) Finding {
+	const name = "public range"
+	if !options.PublicRange.IsValid() || options.Running {
+		return ok(name, "Berth uses its own, or picks a free one")
+	}
+	routes, err := HostRoutes()
+	if err != nil {
+		return warning(name, "", "cannot read the host's routes: %v", err)
+	}
+	if route, taken := network.OverlappingRoute(options.PublicRange, routes); taken {
+		return failed(name, "berth up --public-range <a free range>", "%s is taken: the host has a route to %s", options.PublicRange, route)
+	}
+	return ok(name, "%s is free", options.PublicRange)
+}
+
+// HostRoutes are the destinations of the host's own routes.
+func HostRoutes() ([]netip.Prefix, error) {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, err
+	}
+	var prefixes []netip.Prefix
+	for _, route := range routes {
+		if route.Dst == nil {
+			continue
+		}
+		address, ok := netip.AddrFromSlice(route.Dst.IP.To4())
+		if !ok {
+			continue
+		}
+		bits, _ := route.Dst.Mask.Size()
+		prefixes = append(prefixes, netip.PrefixFrom(address, bits))
+	}
+	return prefixes, nil
+}

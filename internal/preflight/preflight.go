@@ -1,0 +1,106 @@
+// Package preflight looks at a host before anything is made on it: what Berth
+// cannot do without, what it will do worse, and the one line that mends each.
+// It only looks: nothing on the host is changed, ever.
+package preflight
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+)
+
+// Level says how much a finding matters.
+type Level string
+
+// The levels.
+const (
+	// LevelOK is a requirement that is met.
+	LevelOK Level = "ok"
+	// LevelWarning is something that works worse than it could.
+	LevelWarning Level = "warning"
+	// LevelError is something that Berth cannot start without.
+	LevelError Level = "error"
+)
+
+// Finding is what one check found.
+type Finding struct {
+	// Name is the check, e.g. "cgroups".
+	Name string `json:"name"`
+	// Level says whether it is met.
+	Level Level `json:"level"`
+	// Message says what was found.
+	Message string `json:"message"`
+	// Mend is the command that mends it, empty where there is none.
+	Mend string `json:"mend,omitempty"`
+}
+
+// Options are what the install is going to use.
+type Options struct {
+	// Home and Cache are directories, which need not exist yet.
+	Home, Cache string
+	// Listen is the address of the front end, empty if Berth may choose.
+	Listen string
+	// PublicRange is the pool of public addresses, the zero Prefix if Berth may choose.
+	PublicRange netip.Prefix
+	// Running is true if the install's own daemon runs, so that its port is its own.
+	Running bool
+}
+
+// Check runs every check.
+func Check(options Options) []Finding {
+	h := host{root: "/"}
+	findings := []Finding{checkRoot()}
+	for _, check := range []func() Finding{
+		h.cgroups, h.nftables, h.userNamespaces, h.inotify, h.files, h.processes, h.network, checkTools,
+	} {
+		findings = append(findings, check())
+	}
+	return append(findings, checkPath(options.Home), checkListen(options), h.checkRange(options), checkDisk("home", options.Home, 5), checkDisk("cache", options.Cache, 10))
+}
+
+// Failed says whether any finding is an error.
+func Failed(findings []Finding) bool {
+	for _, f := range findings {
+		if f.Level == LevelError {
+			return true
+		}
+	}
+	return false
+}
+
+// Unmet are the findings that are not ok.
+func Unmet(findings []Finding) []Finding {
+	unmet := []Finding{}
+	for _, f := range findings {
+		if f.Level != LevelOK {
+			unmet = append(unmet, f)
+		}
+	}
+	return unmet
+}
+
+// Render prints findings on one screen.
+func Render(w io.Writer, findings []Finding) error {
+	var text strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&text, "%-8s %-16s %s\n", f.Level, f.Name, f.Message)
+		if f.Mend != "" {
+			fmt.Fprintf(&text, "%-25s %s\n", "", "mend it with: "+f.Mend)
+		}
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func ok(name, format string, args ...any) Finding {
+	return Finding{Name: name, Level: LevelOK, Message: fmt.Sprintf(format, args...)}
+}
+
+func warning(name, mend, format string, args ...any) Finding {
+	return Finding{Name: name, Level: LevelWarning, Mend: mend, Message: fmt.Sprintf(format, args...)}
+}
+
+func failed(name, mend, format string, args ...any) Finding {
+	return Finding{Name: name, Level: LevelError, Mend: mend, Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,104 @@
+package preflight
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fakeHost makes a host of files.
+func fakeHost(t *testing.T, files map[string]string) host {
+	t.Helper()
+	root := t.TempDir()
+	for path, content := range files {
+		full := filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return host{root: root}
+}
+
+func TestEveryLackIsNamedWithTheLineThatMendsIt(t *testing.T) {
+	v1 := map[string]string{}
+	for _, c := range []string{"cpu", "cpuacct", "cpuset", "devices", "freezer", "blkio", "pids"} {
+		v1["sys/fs/cgroup/"+c+"/cgroup.procs"] = ""
+	}
+	userns := "proc/sys/user/max_user_namespaces"
+	for _, test := range []struct {
+		name     string
+		files    map[string]string
+		check    func(host) Finding
+		level    Level
+		mentions string
+	}{
+		{"cgroups of version 2 that lack memory", map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu cpuset pids"}, host.cgroups, LevelError, "memory"},
+		{"complete cgroups of version 2", map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu cpuset memory pids io"}, host.cgroups, LevelOK, ""},
+		{"cgroups of version 1 that lack memory", v1, host.cgroups, LevelError, "mount -t cgroup -o memory"},
+		{"user namespaces that are switched off", map[string]string{"proc/self/ns/user": "", userns: "0"}, host.userNamespaces, LevelWarning, "shared-kernel"},
+		{"user namespaces that are allowed", map[string]string{"proc/self/ns/user": "", userns: "15000"}, host.userNamespaces, LevelOK, ""},
+		{"few inotify instances", map[string]string{"proc/sys/fs/inotify/max_user_instances": "128"}, host.inotify, LevelWarning, "sysctl -w fs.inotify.max_user_instances="},
+		{"many inotify instances", map[string]string{"proc/sys/fs/inotify/max_user_instances": "8192"}, host.inotify, LevelOK, ""},
+		{"few process ids", map[string]string{"proc/sys/kernel/pid_max": "4096"}, host.processes, LevelWarning, "sysctl -w kernel.pid_max="},
+		{"few files", map[string]string{"proc/sys/fs/file-max": "1000"}, host.files, LevelWarning, "sysctl -w fs.file-max="},
+		{"a kernel without overlayfs", map[string]string{"dev/loop-control": "", "proc/filesystems": "ext4"}, host.network, LevelError, "modprobe -a overlay"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := test.check(fakeHost(t, test.files))
+			if got.Level != test.level || !strings.Contains(got.Message+got.Mend, test.mentions) {
+				t.Errorf("got %+v, want level %s with %q", got, test.level, test.mentions)
+			}
+			if got.Level == LevelError && got.Mend == "" {
+				t.Errorf("an error without a line that mends it: %+v", got)
+			}
+		})
+	}
+}
+
+func TestAPortThatIsTakenIsFoundUnlessItIsOurOwn(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	options := Options{Listen: listener.Addr().String()}
+	if got := checkListen(options); got.Level != LevelError {
+		t.Errorf("got %+v", got)
+	}
+	options.Running = true
+	if got := checkListen(options); got.Level != LevelOK {
+		t.Errorf("our own daemon's port: got %+v", got)
+	}
+}
+
+func TestAHomeThatOthersCannotReachIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "closed")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := checkPath(filepath.Join(dir, "home")); got.Level != LevelError || !strings.Contains(got.Mend, dir) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRenderFitsOneScreenAndFailedCountsErrorsOnly(t *testing.T) {
+	findings := []Finding{ok("a", "fine"), warning("b", "do it", "not so fine")}
+	if Failed(findings) {
+		t.Error("a warning counts as a failure")
+	}
+	if !Failed(append(findings, failed("c", "mend", "broken"))) {
+		t.Error("an error does not count as a failure")
+	}
+	var text strings.Builder
+	if err := Render(&text, Check(Options{Home: "/", Cache: "/"})); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(text.String(), "\n"); lines > 24 {
+		t.Errorf("the preflight prints %d lines, more than a screen", lines)
+	}
+}
