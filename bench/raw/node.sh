@@ -5,8 +5,8 @@
 # control-plane.sh. Prints the milliseconds from the start of the sandbox to the
 # node's Ready condition, then removes all of it.
 #
-# usage: BIN=… CNI=… IMAGE=… PAUSE=… ARCHIVE=… ETCD=… KUBE=… DIR=… bash node.sh
-#   BIN      a directory with containerd, containerd-shim-runc-v2, ctr, runc
+# usage: BIN=… RUNC=… CNI=… IMAGE=… PAUSE=… ARCHIVE=… ETCD=… KUBE=… DIR=… bash node.sh
+#   BIN      a directory with containerd, containerd-shim-runc-v2 and ctr; RUNC the runc binary
 #   CNI      the directory of the CNI plugins
 #   IMAGE    the root file system of the node image
 #   PAUSE    the reference of the pause image; ARCHIVE the OCI archive it is in
@@ -16,7 +16,7 @@ FIRST=300000000 # the first host id of the node's user namespace
 CONTROLLERS="cpu cpuacct cpuset memory devices freezer blkio pids"
 
 outside() {
-  : "${BIN:?}" "${CNI:?}" "${IMAGE:?}" "${PAUSE:?}" "${ARCHIVE:?}" "${ETCD:?}" "${KUBE:?}" "${DIR:?}"
+  : "${BIN:?}" "${RUNC:?}" "${CNI:?}" "${IMAGE:?}" "${PAUSE:?}" "${ARCHIVE:?}" "${ETCD:?}" "${KUBE:?}" "${DIR:?}"
   export NAME=raw$$ GATEWAY=10.99.0.1 IP=10.99.0.2
   here=$(cd "$(dirname "$0")" && pwd)
   mkdir -p "$DIR"/{cp,disk}
@@ -34,7 +34,7 @@ outside() {
   SERVER=$(sed 's/.*"server": "\([^"]*\)".*/\1/' <<<"$line")
   cp -a "$IMAGE" "$DIR/root"
   mkdir -p "$DIR"/root/opt/{bin,cni/bin,pki} "$DIR/root/state"
-  cp "$BIN"/{containerd,containerd-shim-runc-v2,ctr,runc} "$DIR/root/opt/bin/"
+  cp "$BIN"/{containerd,containerd-shim-runc-v2,ctr} "$RUNC" "$DIR/root/opt/bin/"
   cp "$KUBE" "$DIR/root/opt/bin/kubelet"; ln "$DIR/root/opt/bin/kubelet" "$DIR/root/opt/bin/kube-proxy"
   cp "$CNI"/* "$DIR/root/opt/cni/bin/"
   cp "$ARCHIVE" "$DIR/root/state/images.tar"
