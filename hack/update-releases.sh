@@ -1,0 +1,85 @@
+#!/bin/bash
+# Writes the .mod and .sum files of the release modules under kubernetes/, from
+# which `berth release build` builds. Run it after changing a version here, and
+# the catalog in internal/release with it.
+#
+# A .mod file pins everything that a part is built from; the .sum file beside it
+# holds the checksums, complete, so that a build verifies all of it and writes nothing.
+#
+# usage: hack/update-releases.sh [PART...]    e.g. hack/update-releases.sh etcd runc
+set -euo pipefail
+cd "$(dirname "$0")/../kubernetes"
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export GOWORK=off GOTOOLCHAIN=local GOFLAGS=-mod=mod
+
+# tidy PART VERSION: completes $work/go.mod and stores it with its checksums.
+tidy() {
+	(cd "$work" && go mod tidy -e && go mod verify >/dev/null)
+	cp "$work/go.mod" "$root/$1/$2.mod"
+	cp "$work/go.sum" "$root/$1/$2.sum"
+	echo "kubernetes/$1/$2"
+}
+
+# begin PART: an empty module in $work.
+begin() {
+	rm -rf "${work:?}"/*
+	cat >"$work/go.mod" <<-MOD
+		module berth.dev/berth/kubernetes/$1
+
+		go 1.26.0
+	MOD
+}
+
+# programs PART MODULE VERSION PACKAGE...: a part made of upstream's own main packages.
+programs() {
+	local part=$1 module=$2 version=$3
+	shift 3
+	begin "$part"
+	(
+		cd "$work"
+		go mod edit -require="$module@$version"
+		for package in "$@"; do go mod edit -tool="$package"; done
+	)
+	tidy "$part" "$version"
+}
+
+# kubernetes VERSION: the multi-call binary. Upstream's go.mod points at staging
+# directories that the published module has not; each is replaced by the module of the same release.
+kubernetes() {
+	local version=$1 staging=v0.${1#v1.} upstream module
+	begin kubernetes
+	upstream=$(cd "$work" && go mod download -json "k8s.io/kubernetes@$version" | sed -n 's/.*"GoMod": "\(.*\)",/\1/p')
+	(
+		cd "$work"
+		go mod edit -go="$(sed -n 's/^go //p' "$upstream")" -godebug="$(sed -n 's/^godebug //p' "$upstream")"
+		go mod edit -require="k8s.io/kubernetes@$version"
+		for module in $(sed -n 's#^\t\(k8s.io/[^ ]*\) => ./staging.*#\1#p' "$upstream" | grep -v /sample-); do
+			go mod edit -replace="$module=$module@$staging"
+		done
+		grep -v '^//go:build ignore' "$root/kubernetes/main.go" >main.go
+	)
+	tidy kubernetes "$version"
+}
+
+plugins=github.com/containernetworking/plugins/plugins
+part_kubernetes() { kubernetes v1.35.4; kubernetes v1.36.3; }
+part_etcd() { programs etcd go.etcd.io/etcd/server/v3 v3.6.8 go.etcd.io/etcd/server/v3; }
+part_containerd() {
+	local cmd=github.com/containerd/containerd/v2/cmd
+	programs containerd github.com/containerd/containerd/v2 v2.4.2 $cmd/containerd $cmd/containerd-shim-runc-v2 $cmd/ctr
+}
+part_runc() { programs runc github.com/opencontainers/runc v1.5.2 github.com/opencontainers/runc; }
+part_cni() {
+	programs cni github.com/containernetworking/plugins v1.9.1 $plugins/main/{bridge,loopback,ptp} \
+		$plugins/ipam/{host-local,static} $plugins/meta/{bandwidth,firewall,portmap,tuning}
+}
+part_konnectivity() {
+	local cmd=sigs.k8s.io/apiserver-network-proxy/cmd
+	programs konnectivity sigs.k8s.io/apiserver-network-proxy v0.34.0 $cmd/server $cmd/agent
+}
+part_coredns() { programs coredns github.com/coredns/coredns v1.15.0 github.com/coredns/coredns; }
+
+[ $# -gt 0 ] || set -- kubernetes etcd containerd runc cni konnectivity coredns
+for part in "$@"; do "part_$part"; done
