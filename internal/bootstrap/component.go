@@ -1,0 +1,144 @@
+package bootstrap
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth.dev/berth/internal/supervise"
+)
+
+// environment is that of every component.
+func environment() []string {
+	return []string{"PATH=" + strings.TrimSuffix(programs, "/") + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+}
+
+// components are the node's programs. Images come last: later components wait
+// for a program that runs once, and nothing but pods waits for images.
+func (n Node) components() []supervise.Component {
+	components := []supervise.Component{
+		{Name: "containerd", Command: []string{programs + "containerd", "--config", containerdFile}},
+		n.kubelet(),
+		n.kubeProxy(),
+		n.konnectivityAgent(),
+	}
+	components = append(components, n.imageImports()...)
+	for i := range components {
+		components[i].Env = environment()
+		components[i].Dir = "/"
+	}
+	return components
+}
+
+// kubelet waits for the API server to accept the one-time token, because a
+// kubelet that comes too early sleeps for seconds before it tries again. With
+// a certificate of its own it needs no token, and does not wait.
+func (n Node) kubelet() supervise.Component {
+	var labels []string
+	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
+		labels = append(labels, key+"="+n.Labels[key])
+	}
+	command := []string{
+		programs + "kubelet",
+		"--config=" + kubeletConfigFile,
+		"--bootstrap-kubeconfig=" + bootstrapKubeconfig,
+		"--kubeconfig=" + kubeletKubeconfig,
+		"--hostname-override=" + n.Name,
+		"--node-ip=" + n.Address.String(),
+	}
+	if len(labels) > 0 {
+		command = append(command, "--node-labels="+strings.Join(labels, ","))
+	}
+	return supervise.Component{
+		Name: "kubelet", Command: command,
+		Gate: &supervise.Probe{
+			HTTPS: n.APIServer + "/readyz", CAFile: caFile, TokenFile: tokenFile,
+			OpenIfFile: kubeletCertificate,
+		},
+	}
+}
+
+// kubeProxy waits until the node is registered: it looks for the node's
+// addresses once a second only.
+func (n Node) kubeProxy() supervise.Component {
+	return supervise.Component{
+		Name: "kube-proxy", Command: []string{programs + "kube-proxy", "--config=" + proxyConfigFile},
+		Gate: &supervise.Probe{
+			HTTPS: n.APIServer + "/api/v1/nodes/" + n.Name, CAFile: caFile,
+			CertFile: proxyCertFile, KeyFile: proxyKeyFile,
+		},
+		StopTimeout: 2 * time.Second,
+	}
+}
+
+// konnectivityAgent shows the kubelet's certificate: it proves which node the
+// agent speaks for, and it rotates.
+func (n Node) konnectivityAgent() supervise.Component {
+	server, _ := netip.ParseAddrPort(n.KonnectivityAddress) // validated
+	family := "ipv4"
+	if n.Address.Is6() {
+		family = "ipv6"
+	}
+	return supervise.Component{
+		Name: "konnectivity-agent",
+		Command: []string{
+			programs + "proxy-agent",
+			"--agent-id=" + n.Name,
+			"--agent-identifiers=" + family + "=" + n.Address.String() + "&host=" + n.Name,
+			"--agent-cert=" + kubeletCertificate,
+			"--agent-key=" + kubeletCertificate,
+			"--ca-cert=" + caFile,
+			"--proxy-server-host=" + server.Addr().String(),
+			"--proxy-server-port=" + strconv.Itoa(int(server.Port())),
+			"--sync-forever=true",
+			"--sync-interval=1s",
+			"--sync-interval-cap=5s",
+			"--keepalive-time=30s",
+			"--health-server-host=127.0.0.1",
+			"--health-server-port=8133",
+			"--admin-bind-address=127.0.0.1",
+			"--admin-server-port=8134",
+		},
+		Gate:            &supervise.Probe{File: kubeletCertificate},
+		RestartOnChange: []string{kubeletCertificate},
+		StopTimeout:     2 * time.Second,
+	}
+}
+
+// imageImports load the system images: the pause image first, because every
+// pod needs it. Layers are unpacked when a pod first wants them, and the
+// kubelet never collects the images as garbage: there may be no registry to
+// get them back from.
+func (n Node) imageImports() []supervise.Component {
+	archives := slices.Clone(n.ImageArchives)
+	slices.SortStableFunc(archives, func(a, b string) int { return cmp.Compare(importRank(a), importRank(b)) })
+	var components []supervise.Component
+	for _, archive := range archives {
+		file := archiveName(archive)
+		name, _, _ := strings.Cut(file, ".")
+		components = append(components, supervise.Component{
+			Name: "image-" + name, Once: true,
+			Command: []string{
+				programs + "ctr", "--address", containerdSocket, "--namespace", "k8s.io",
+				"images", "import", "--no-unpack", "--label", "io.cri-containerd.pinned=pinned", images + file,
+			},
+			Gate: &supervise.Probe{Unix: containerdSocket},
+		})
+	}
+	return components
+}
+
+// importRank is smaller for what pods need sooner.
+func importRank(archive string) int {
+	switch name := archiveName(archive); {
+	case strings.HasPrefix(name, "pause"):
+		return 0
+	case strings.HasPrefix(name, "coredns"):
+		return 1
+	}
+	return 2
+}

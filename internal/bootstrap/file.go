@@ -1,0 +1,180 @@
+package bootstrap
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/pki"
+)
+
+// object is a piece of a JSON document; its keys are written in order.
+type object = map[string]any
+
+// files are the node's files. The programs read JSON wherever they read YAML.
+func (n Node) files() (map[string]machine.File, error) {
+	bootstrap, err := pki.Kubeconfig(pki.KubeconfigOptions{
+		Cluster: "cluster", User: "bootstrap", Server: n.APIServer, CA: n.ClusterCA, Token: n.BootstrapToken,
+	})
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := pki.Kubeconfig(pki.KubeconfigOptions{
+		Cluster: "cluster", User: "kube-proxy", Server: n.APIServer, CA: n.ClusterCA,
+		ClientCert: n.ProxyCert, ClientKey: n.ProxyKey,
+	})
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]machine.File{
+		caFile:              {Mode: 0o644, Content: n.ClusterCA},
+		tokenFile:           {Mode: 0o600, Content: []byte(n.BootstrapToken)},
+		bootstrapKubeconfig: {Mode: 0o600, Content: bootstrap},
+		proxyKubeconfig:     {Mode: 0o600, Content: proxy},
+		proxyCertFile:       {Mode: 0o644, Content: n.ProxyCert},
+		proxyKeyFile:        {Mode: 0o600, Content: n.ProxyKey},
+		containerdFile:      {Mode: 0o644, Content: n.containerdConfig()},
+	}
+	for path, document := range map[string]object{
+		kubeletConfigFile: n.kubeletConfig(),
+		proxyConfigFile:   n.proxyConfig(),
+		cniFile:           n.cniConfig(),
+	} {
+		content, err := json.MarshalIndent(document, "", "  ")
+		if err != nil {
+			return nil, fmt.Errorf("writing %s: %w", path, err)
+		}
+		files[path] = machine.File{Mode: 0o644, Content: append(content, '\n')}
+	}
+	return files, nil
+}
+
+// kubeletConfig is a KubeletConfiguration. What is not said is upstream's default.
+func (n Node) kubeletConfig() object {
+	config := object{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1",
+		"kind":       "KubeletConfiguration",
+
+		"authentication": object{
+			"anonymous": object{"enabled": false},
+			"webhook":   object{"enabled": true},
+			"x509":      object{"clientCAFile": caFile},
+		},
+		"authorization":      object{"mode": "Webhook"},
+		"rotateCertificates": true,
+		"serverTLSBootstrap": true,
+		"tlsMinVersion":      "VersionTLS12",
+		"readOnlyPort":       0,
+
+		// A machine is a user namespace with cgroups that were handed to it:
+		// what the kubelet may not set there, the host has set.
+		"featureGates": object{"KubeletInUserNamespace": true},
+		"cgroupDriver": "cgroupfs",
+		"failCgroupV1": false,
+		"failSwapOn":   false,
+
+		"containerRuntimeEndpoint":  "unix://" + containerdSocket,
+		"makeIPTablesUtilChains":    false, // kube-proxy has nftables; nothing here reads iptables
+		"resolvConf":                "",    // a node has no resolver but the cluster's
+		"clusterDNS":                []string{n.ClusterDNS.String()},
+		"clusterDomain":             "cluster.local",
+		"maxPods":                   n.MaxPods,
+		"providerID":                n.ProviderID,
+		"kubeReserved":              object{"cpu": "50m", "memory": "128Mi"},
+		"systemReserved":            object{"cpu": "50m", "memory": "64Mi"},
+		"containerLogMaxSize":       "50Mi",
+		"containerLogMaxFiles":      5,
+		"volumePluginDir":           "/var/lib/kubelet/volumeplugins",
+		"nodeStatusUpdateFrequency": "5s",
+		"serializeImagePulls":       false,
+	}
+	if len(n.Taints) > 0 {
+		var taints []taint
+		for _, text := range n.Taints {
+			parsed, _ := parseTaint(text) // validated
+			taints = append(taints, parsed)
+		}
+		config["registerWithTaints"] = taints
+	}
+	return config
+}
+
+// proxyConfig is a KubeProxyConfiguration.
+func (n Node) proxyConfig() object {
+	return object{
+		"apiVersion":         "kubeproxy.config.k8s.io/v1alpha1",
+		"kind":               "KubeProxyConfiguration",
+		"mode":               "nftables",
+		"clusterCIDR":        n.ClusterPodCIDR.String(),
+		"clientConnection":   object{"kubeconfig": proxyKubeconfig},
+		"hostnameOverride":   n.Name,
+		"metricsBindAddress": "127.0.0.1:10249",
+		// The size of the connection table is the host's; the machine cannot set it.
+		"conntrack": object{"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+		"nftables":  object{"minSyncPeriod": "200ms"},
+	}
+}
+
+// cniConfig routes to each pod over a link of its own. Nothing is masqueraded
+// here: the virtual network routes pods' addresses. Leases lie on a tmpfs:
+// when the machine starts anew, no pod has an address.
+func (n Node) cniConfig() object {
+	return object{
+		"cniVersion": "1.0.0",
+		"name":       "berth",
+		"plugins": []object{
+			{
+				"type":   "ptp",
+				"ipMasq": false,
+				"ipam": object{
+					"type":    "host-local",
+					"dataDir": "/run/cni/networks",
+					"ranges":  [][]object{{{"subnet": n.PodCIDR.String()}}},
+					"routes":  []object{{"dst": "0.0.0.0/0"}},
+				},
+			},
+			{"type": "portmap", "backend": "nftables", "capabilities": object{"portMappings": true}},
+		},
+	}
+}
+
+// containerdConfig turns off what a user namespace, or a host without
+// CAP_SYS_RESOURCE, does not allow.
+func (n Node) containerdConfig() []byte {
+	return fmt.Appendf(nil, `version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = [
+  "io.containerd.snapshotter.v1.blockfile",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.erofs",
+  "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.tracing.processor.v1.otlp",
+]
+
+[grpc]
+  address = %q
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = %q
+
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = "/etc/containerd/certs.d"
+
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  disable_hugetlb_controller = true
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+  bin_dirs = [%q]
+  conf_dir = "/etc/cni/net.d"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+  SystemdCgroup = false
+`, containerdSocket, n.PauseImage, plugins)
+}

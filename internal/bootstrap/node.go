@@ -1,0 +1,188 @@
+// Package bootstrap owns what a machine needs to become a node of a cluster:
+// its files and the components to run in it, as data. It is pure: it reads and
+// writes nothing, and knows neither the management API nor how machines are made.
+//
+// The order in which a node comes up:
+//
+//	containerd         at once
+//	kubelet            when the API server accepts the machine's one-time token;
+//	                   once it has a certificate of its own, at once
+//	kube-proxy         when the API server shows the node
+//	konnectivity-agent when the kubelet has its certificate, which is also the agent's
+//	image-…            the system images, one after the other, when containerd listens
+//
+// Everything may be ended and started again at any time: the one-time token is
+// gone by then, and nothing waits for it.
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+
+	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/supervise"
+)
+
+// Node is one node as it should join its cluster.
+type Node struct {
+	// Name is the node's name, and its machine's host name.
+	Name string
+	// Address is the node's address in its virtual network.
+	Address netip.Addr
+	// PodCIDR is the range of this node's pods.
+	PodCIDR netip.Prefix
+	// ClusterPodCIDR and ServiceCIDR are the cluster's ranges.
+	ClusterPodCIDR netip.Prefix
+	ServiceCIDR    netip.Prefix
+	// ClusterDNS is the address of the cluster's DNS service.
+	ClusterDNS netip.Addr
+	// MaxPods is the most pods the node takes.
+	MaxPods int
+	// Labels and Taints are set when the node registers; a taint is key=value:Effect or key:Effect.
+	Labels map[string]string
+	Taints []string
+	// ProviderID is the node's spec.providerID.
+	ProviderID string
+	// APIServer is the URL of the API server, without a path.
+	APIServer string
+	// KonnectivityAddress is host:port of the konnectivity server for agents.
+	KonnectivityAddress string
+	// ClusterCA is the certificate of the cluster's CA.
+	ClusterCA []byte
+	// BootstrapToken is the machine's one-time token, "id.secret".
+	BootstrapToken string
+	// ProxyCert and ProxyKey identify kube-proxy.
+	ProxyCert, ProxyKey []byte
+	// PauseImage is the reference of the image that holds a pod's namespaces.
+	PauseImage string
+	// ImageArchives are the file names of the machine's archives of system
+	// images, with or without their directory on the host.
+	ImageArchives []string
+}
+
+// The places in a machine (see package machine).
+const (
+	programs = "/opt/berth/bin/"
+	images   = "/opt/berth/images/"
+	plugins  = "/opt/cni/bin"
+)
+
+// The files of a node.
+const (
+	caFile              = "/etc/kubernetes/pki/ca.crt"
+	proxyCertFile       = "/etc/kubernetes/pki/kube-proxy.crt"
+	proxyKeyFile        = "/etc/kubernetes/pki/kube-proxy.key"
+	tokenFile           = "/etc/kubernetes/bootstrap-token"
+	bootstrapKubeconfig = "/etc/kubernetes/bootstrap.kubeconfig"
+	proxyKubeconfig     = "/etc/kubernetes/kube-proxy.kubeconfig"
+	kubeletConfigFile   = "/etc/kubernetes/kubelet.json"
+	proxyConfigFile     = "/etc/kubernetes/kube-proxy.json"
+	containerdFile      = "/etc/containerd/config.toml"
+	cniFile             = "/etc/cni/net.d/10-berth.conflist"
+
+	// What the kubelet writes itself.
+	kubeletKubeconfig  = "/var/lib/kubelet/kubeconfig"
+	kubeletCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+
+	containerdSocket = "/run/containerd/containerd.sock"
+)
+
+// Machine returns the files and the components of a node.
+func Machine(node Node) (map[string]machine.File, []supervise.Component, error) {
+	if err := node.validate(); err != nil {
+		return nil, nil, fmt.Errorf("bootstrapping node %s: %w", node.Name, err)
+	}
+	files, err := node.files()
+	if err != nil {
+		return nil, nil, fmt.Errorf("bootstrapping node %s: %w", node.Name, err)
+	}
+	return files, node.components(), nil
+}
+
+// validate gathers everything that is wrong with a node.
+func (n Node) validate() error {
+	var errs []error
+	for what, ok := range map[string]bool{
+		"a name":      n.Name != "",
+		"an address":  n.Address.IsValid(),
+		"a pod range": n.PodCIDR.IsValid() && n.ClusterPodCIDR.IsValid(),
+		"a pod range of its own in the cluster's": n.ClusterPodCIDR.IsValid() && n.ClusterPodCIDR.Contains(n.PodCIDR.Addr()),
+		"a service range":                         n.ServiceCIDR.IsValid(),
+		"a DNS address in the service range":      n.ServiceCIDR.Contains(n.ClusterDNS),
+		"room for pods":                           n.MaxPods > 0,
+		"a cluster CA":                            len(n.ClusterCA) > 0,
+		"a bootstrap token":                       n.BootstrapToken != "",
+		"a kube-proxy certificate":                len(n.ProxyCert) > 0 && len(n.ProxyKey) > 0,
+		"a pause image":                           n.PauseImage != "",
+	} {
+		if !ok {
+			errs = append(errs, fmt.Errorf("the node lacks %s", what))
+		}
+	}
+	if server, err := url.Parse(n.APIServer); err != nil || server.Scheme != "https" || server.Host == "" {
+		errs = append(errs, fmt.Errorf("the API server's URL %q is not https://host", n.APIServer))
+	}
+	if _, err := netip.ParseAddrPort(n.KonnectivityAddress); err != nil {
+		errs = append(errs, fmt.Errorf("the konnectivity server's address: %w", err))
+	}
+	for _, text := range n.Taints {
+		if _, err := parseTaint(text); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for label := range n.Labels {
+		if !selfSet(label) {
+			errs = append(errs, fmt.Errorf("label %s: a kubelet may not set it on its own node", label))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// selfSet says whether Kubernetes lets a kubelet set a label on its own node:
+// of kubernetes.io and k8s.io only some.
+func selfSet(label string) bool {
+	prefix, _, found := strings.Cut(label, "/")
+	if !found {
+		return true
+	}
+	switch label {
+	case "kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch",
+		"topology.kubernetes.io/region", "topology.kubernetes.io/zone", "node.kubernetes.io/instance-type",
+		"failure-domain.beta.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone",
+		"beta.kubernetes.io/instance-type", "beta.kubernetes.io/os", "beta.kubernetes.io/arch":
+		return true
+	}
+	for _, domain := range []string{"kubernetes.io", "k8s.io"} {
+		if prefix == domain || strings.HasSuffix(prefix, "."+domain) {
+			return prefix == "kubelet.kubernetes.io" || prefix == "node.kubernetes.io" ||
+				strings.HasSuffix(prefix, ".kubelet.kubernetes.io") || strings.HasSuffix(prefix, ".node.kubernetes.io")
+		}
+	}
+	return true
+}
+
+// taint is a taint as the kubelet's configuration has it.
+type taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Effect string `json:"effect"`
+}
+
+func parseTaint(text string) (taint, error) {
+	rest, effect, found := strings.Cut(text, ":")
+	key, value, _ := strings.Cut(rest, "=")
+	switch {
+	case !found || key == "":
+		return taint{}, fmt.Errorf("taint %q is not key=value:Effect", text)
+	case effect != "NoSchedule" && effect != "PreferNoSchedule" && effect != "NoExecute":
+		return taint{}, fmt.Errorf("taint %q: unknown effect %q", text, effect)
+	}
+	return taint{Key: key, Value: value, Effect: effect}, nil
+}
+
+// archiveName is an archive's name inside the machine.
+func archiveName(archive string) string { return path.Base(archive) }
