@@ -1,0 +1,297 @@
+package controlplane
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/supervise"
+)
+
+// The components of a control plane, in start order: names of programs, of
+// components and of their logs.
+const (
+	Konnectivity      = "proxy-server"
+	Etcd              = "etcd"
+	APIServer         = "kube-apiserver"
+	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+)
+
+// The ports of a control plane.
+const (
+	// APIServerPort and KonnectivityPort are open on the public address.
+	APIServerPort    = 443
+	KonnectivityPort = 8132
+	// The others listen on loopback.
+	etcdPort               = 2379
+	etcdPeerPort           = 2380
+	konnectivityAdminPort  = 8133
+	konnectivityHealthPort = 8134
+	controllerManagerPort  = 10257
+	schedulerPort          = 10259
+)
+
+// Components says what a control plane consists of: its files below dir, by
+// relative path and all of them secret, and the processes in start order. It
+// is a pure function.
+func Components(desired Desired, dir string) (files map[string][]byte, components []supervise.Component, err error) {
+	if err := desired.Validate(); err != nil {
+		return nil, nil, err
+	}
+	if files, err = configuration(desired, dir); err != nil {
+		return nil, nil, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
+	p := plan{Desired: desired, dir: dir, loopback: loopback(desired.Address)}
+	if len(p.socket()) > maxSocketPath {
+		return nil, nil, fmt.Errorf("control plane %s: %s is longer than the %d bytes of a socket's path", desired.ID, p.socket(), maxSocketPath)
+	}
+	return files, []supervise.Component{
+		p.konnectivity(), p.etcd(), p.apiServer(), p.controllerManager(), p.scheduler(),
+	}, nil
+}
+
+// maxSocketPath is the kernel's limit, without the final zero.
+const maxSocketPath = 107
+
+// loopback is where the private ports listen. A control plane whose public
+// address is a loopback address runs in the host's own namespace, perhaps
+// beside others, and keeps to that address.
+func loopback(address netip.Addr) netip.Addr {
+	if address.IsLoopback() {
+		return address
+	}
+	return netip.MustParseAddr("127.0.0.1")
+}
+
+// plan makes the components of one control plane.
+type plan struct {
+	Desired
+	dir      string
+	loopback netip.Addr
+}
+
+// component is a process with what all have in common.
+func (p plan) component(name string, stopTimeout time.Duration, arguments ...string) supervise.Component {
+	return supervise.Component{
+		Name:        name,
+		Command:     append([]string{p.Binaries[name]}, arguments...),
+		Arg0:        name,
+		Dir:         p.dir,
+		StopTimeout: stopTimeout,
+	}
+}
+
+func (p plan) pki(name string) string    { return filepath.Join(p.dir, pkiDir, name) }
+func (p plan) config(name string) string { return filepath.Join(p.dir, configDir, name) }
+func (p plan) socket() string            { return filepath.Join(p.dir, "konnectivity.sock") }
+func (p plan) private(port int) string {
+	return net.JoinHostPort(p.loopback.String(), fmt.Sprint(port))
+}
+func (p plan) apiServerURL() string { return serverURL(p.Address) }
+
+// serverURL is the URL of an API server, under its address: components do not depend on a DNS.
+func serverURL(address netip.Addr) string {
+	host := address.String()
+	if address.Is6() {
+		host = "[" + host + "]"
+	}
+	return "https://" + host // 443 is what https means
+}
+
+// etcd is the datastore: one member, reached over loopback with the certificates
+// of the cluster's etcd CA alone.
+func (p plan) etcd() supervise.Component {
+	client, peer := "https://"+p.private(etcdPort), "https://"+p.private(etcdPeerPort)
+	return p.component(Etcd, 10*time.Second,
+		"--name="+p.ID,
+		"--data-dir="+filepath.Join(p.dir, "etcd"),
+		"--listen-client-urls="+client,
+		"--advertise-client-urls="+client,
+		"--listen-peer-urls="+peer,
+		"--initial-advertise-peer-urls="+peer,
+		"--initial-cluster="+p.ID+"="+peer,
+		"--cert-file="+p.pki(pki.EtcdServerCert),
+		"--key-file="+p.pki(pki.EtcdServerKey),
+		"--client-cert-auth",
+		"--trusted-ca-file="+p.pki(pki.EtcdCACert),
+		"--peer-cert-file="+p.pki(pki.EtcdServerCert),
+		"--peer-key-file="+p.pki(pki.EtcdServerKey),
+		"--peer-client-cert-auth",
+		"--peer-trusted-ca-file="+p.pki(pki.EtcdCACert),
+		"--tls-min-version=TLS1.2",
+		"--quota-backend-bytes=8589934592",    // the most that etcd recommends
+		"--snapshot-count=10000",              // entries kept in memory between snapshots
+		"--watch-progress-notify-interval=5s", // lets the API server's watch cache answer consistent reads
+		"--log-outputs=stderr",
+	)
+}
+
+// apiServer is the API server, the only part that customers meet. Some flags
+// are missing on purpose: --goaway-chance, which would only make clients
+// reconnect to the one server there is, and --shutdown-delay-duration, which
+// waits for a load balancer that is not there.
+func (p plan) apiServer() supervise.Component {
+	address := p.Address.String()
+	server := p.component(APIServer, 10*time.Second,
+		"--secure-port="+fmt.Sprint(APIServerPort),
+		"--bind-address="+address,
+		"--advertise-address="+address,
+		"--tls-cert-file="+p.pki(pki.APIServerCert),
+		"--tls-private-key-file="+p.pki(pki.APIServerKey),
+		"--tls-min-version=VersionTLS12",
+		"--service-cluster-ip-range="+p.ServiceCIDR.String(),
+		"--allow-privileged=true",
+		"--profiling=false",
+		"--request-timeout=1m0s",
+
+		"--etcd-servers=https://"+p.private(etcdPort),
+		"--etcd-prefix="+p.EtcdPrefix,
+		"--etcd-cafile="+p.pki(pki.EtcdCACert),
+		"--etcd-certfile="+p.pki(pki.EtcdClientCert),
+		"--etcd-keyfile="+p.pki(pki.EtcdClientKey),
+		"--encryption-provider-config="+p.config(encryptionFile),
+
+		"--client-ca-file="+p.config(clientCAFile),
+		"--anonymous-auth=false",
+		"--enable-bootstrap-token-auth=true",
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--service-account-issuer="+p.Issuer,
+		"--service-account-jwks-uri="+strings.TrimSuffix(p.Issuer, "/")+"/openid/v1/jwks",
+		"--service-account-key-file="+p.pki(pki.ServiceAccountPub),
+		"--service-account-signing-key-file="+p.pki(pki.ServiceAccountKey),
+
+		"--requestheader-client-ca-file="+p.pki(pki.FrontProxyCACert),
+		"--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file="+p.pki(pki.FrontProxyClientCert),
+		"--proxy-client-key-file="+p.pki(pki.FrontProxyClientKey),
+		"--enable-aggregator-routing=true", // to the pods themselves: no kube-proxy runs beside the API server
+
+		"--egress-selector-config-file="+p.config(egressFile),
+		"--kubelet-certificate-authority="+p.pki(pki.ClusterCACert),
+		"--kubelet-client-certificate="+p.pki(pki.APIServerKubeletClientCert),
+		"--kubelet-client-key="+p.pki(pki.APIServerKubeletClientKey),
+		"--kubelet-preferred-address-types=InternalIP",
+
+		"--audit-policy-file="+p.config(auditPolicyFile),
+		"--audit-log-path="+filepath.Join(p.dir, supervise.LogDir, "audit.log"),
+		"--audit-log-maxsize=50",
+		"--audit-log-maxbackup=5",
+		"--audit-log-maxage=30",
+		"--audit-log-truncate-enabled=true",
+	)
+	server.Gate = &supervise.Probe{TCP: p.private(etcdPort)}
+	// The rest of its files it watches itself.
+	server.RestartOnChange = []string{
+		p.config(encryptionFile), p.config(auditPolicyFile), p.config(egressFile),
+		p.pki(pki.ServiceAccountKey), p.pki(pki.ServiceAccountPub),
+	}
+	return server
+}
+
+// controllerManager runs Kubernetes' own controllers. Each signer has the
+// authority that its certificates belong to; kubelets' requests are approved
+// by Berth, which knows the machines, and by nobody else.
+func (p plan) controllerManager() supervise.Component {
+	kubeconfig := p.config(controllerManagerKubeconfig)
+	manager := p.component(ControllerManager, 5*time.Second,
+		"--kubeconfig="+kubeconfig,
+		"--authentication-kubeconfig="+kubeconfig,
+		"--authorization-kubeconfig="+kubeconfig,
+		"--bind-address="+p.loopback.String(),
+		"--secure-port="+fmt.Sprint(controllerManagerPort),
+		"--tls-min-version=VersionTLS12",
+		"--leader-elect=false", // there is one
+		"--profiling=false",
+		"--use-service-account-credentials=true",
+		"--controllers=*,bootstrap-signer-controller,token-cleaner-controller,-certificatesigningrequest-approving-controller",
+		"--allocate-node-cidrs=false", // a node's range comes with its machine
+		"--kube-api-qps=500",
+		"--kube-api-burst=1000",
+		"--root-ca-file="+p.pki(pki.ClusterCACert),
+		"--service-account-private-key-file="+p.pki(pki.ServiceAccountKey),
+		"--cluster-signing-duration=720h0m0s",
+		"--cluster-signing-kubelet-client-cert-file="+p.pki(pki.ClusterCACert),
+		"--cluster-signing-kubelet-client-key-file="+p.pki(pki.ClusterCAKey),
+		"--cluster-signing-kubelet-serving-cert-file="+p.pki(pki.ClusterCACert),
+		"--cluster-signing-kubelet-serving-key-file="+p.pki(pki.ClusterCAKey),
+		"--cluster-signing-kube-apiserver-client-cert-file="+p.pki(pki.UserCACert),
+		"--cluster-signing-kube-apiserver-client-key-file="+p.pki(pki.UserCAKey),
+	)
+	manager.Gate = p.ready(pki.ControllerManagerCert, pki.ControllerManagerKey)
+	manager.RestartOnChange = []string{kubeconfig, p.pki(pki.ClusterCACert), p.pki(pki.ServiceAccountKey)}
+	return manager
+}
+
+func (p plan) scheduler() supervise.Component {
+	kubeconfig := p.config(schedulerKubeconfig)
+	scheduler := p.component(Scheduler, 5*time.Second,
+		"--kubeconfig="+kubeconfig,
+		"--authentication-kubeconfig="+kubeconfig,
+		"--authorization-kubeconfig="+kubeconfig,
+		"--bind-address="+p.loopback.String(),
+		"--secure-port="+fmt.Sprint(schedulerPort),
+		"--tls-min-version=VersionTLS12",
+		"--leader-elect=false", // there is one
+		"--profiling=false",
+		"--kube-api-qps=500",
+		"--kube-api-burst=1000",
+	)
+	scheduler.Gate = p.ready(pki.SchedulerCert, pki.SchedulerKey)
+	scheduler.RestartOnChange = []string{kubeconfig}
+	return scheduler
+}
+
+// ready is the gate of what exits when it meets an API server that has not yet
+// made its default roles.
+func (p plan) ready(cert, key string) *supervise.Probe {
+	return &supervise.Probe{
+		HTTPS:    p.apiServerURL() + "/readyz",
+		CAFile:   p.pki(pki.ClusterCACert),
+		CertFile: p.pki(cert),
+		KeyFile:  p.pki(key),
+	}
+}
+
+// konnectivity is where the nodes' agents dial in, and what the API server
+// reaches the nodes through. An agent shows its kubelet's client certificate.
+func (p plan) konnectivity() supervise.Component {
+	server := p.component(Konnectivity, 2*time.Second,
+		"--mode=grpc",
+		"--server-id="+p.ID,
+		"--server-count=1",
+		"--uds-name="+p.socket(),
+		"--server-port=0",
+		"--agent-bind-address="+p.Address.String(),
+		"--agent-port="+fmt.Sprint(KonnectivityPort),
+		"--cluster-cert="+p.pki(pki.KonnectivityServerCert),
+		"--cluster-key="+p.pki(pki.KonnectivityServerKey),
+		"--cluster-ca-cert="+p.pki(pki.ClusterCACert),
+		"--proxy-strategies=destHost,default",
+		"--admin-bind-address="+p.loopback.String(),
+		"--admin-port="+fmt.Sprint(konnectivityAdminPort),
+		"--health-bind-address="+p.loopback.String(),
+		"--health-port="+fmt.Sprint(konnectivityHealthPort),
+		"--keepalive-time=30s",
+		"--frontend-keepalive-time=30s",
+	)
+	server.RestartOnChange = []string{
+		p.pki(pki.KonnectivityServerCert), p.pki(pki.KonnectivityServerKey), p.pki(pki.ClusterCACert),
+	}
+	return server
+}
+
+// validIssuer says whether an issuer is a URL that tokens may carry.
+func validIssuer(issuer string) bool {
+	parsed, err := url.Parse(issuer)
+	return err == nil && parsed.Scheme == "https" && parsed.Host != ""
+}

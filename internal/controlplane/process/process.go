@@ -1,0 +1,176 @@
+// Package process runs control planes as processes of this host, each under a
+// supervisor, a uid and a cgroup of its own. It keeps no state but what lies
+// in the control planes' directories and cgroups: any process may take over.
+//
+// A control plane's directory belongs to the user that its processes run
+// under, who may be hostile: the driver follows no link out of it.
+//
+//	<home>/control-planes/<id>/           mode 0700, the supervisor's directory
+//	<home>/control-planes/<id>/pki/       keys and certificates, 0600
+//	<home>/control-planes/<id>/config/    configuration and kubeconfigs, 0600
+//	<home>/control-planes/<id>/etcd/      the data
+//	<home>/control-planes/<id>/log/       logs, the audit log among them
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/host/cgroup"
+	"berth.dev/berth/internal/supervise"
+)
+
+// maxTasks holds a control plane to a number of threads: far more than it
+// needs, far fewer than what would harm its neighbours.
+const maxTasks = 8192
+
+// Options is what a Runtime needs.
+type Options struct {
+	// Home says where control planes live and what the install's names begin with.
+	Home home.Home
+	// Supervisor is the path of the berth-supervisor binary.
+	Supervisor string
+	// Cgroups are the host's.
+	Cgroups cgroup.Hierarchy
+}
+
+// Runtime is the driver.
+type Runtime struct {
+	home       home.Home
+	supervisor string
+	cgroups    cgroup.Hierarchy
+}
+
+var _ controlplane.Runtime = (*Runtime)(nil)
+
+// New makes a Runtime. It starts nothing.
+func New(options Options) *Runtime {
+	return &Runtime{home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups}
+}
+
+// Ensure implements controlplane.Runtime.
+func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (controlplane.Status, error) {
+	dir := r.dir(desired.ID)
+	files, components, err := controlplane.Components(desired, dir)
+	if err != nil {
+		return controlplane.Status{}, err
+	}
+	if err := r.ensureDir(desired, files); err != nil {
+		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
+	if err := openPorts(desired.NetworkNamespace); err != nil {
+		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
+	if err := r.cgroups.Create(r.cgroup(desired.ID), cgroup.Limits{Pids: maxTasks}); err != nil {
+		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
+	handle := supervise.Handle{
+		Dir: dir, Program: r.supervisor, CgroupPath: r.cgroup(desired.ID),
+		NetworkNamespace: desired.NetworkNamespace, UserID: desired.UserID,
+	}
+	status, err := handle.Ensure(ctx, supervise.Spec{Components: components})
+	if err != nil {
+		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
+	return observe(ctx, desired, status)
+}
+
+// Stop implements controlplane.Runtime.
+func (r *Runtime) Stop(ctx context.Context, id string) error {
+	if !controlplane.ValidID(id) {
+		return fmt.Errorf("stopping a control plane: %q is not an id", id)
+	}
+	handle, err := r.handle(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.kill(ctx, id) // without a directory there is no order to keep
+	}
+	if err != nil {
+		return fmt.Errorf("stopping control plane %s: %w", id, err)
+	}
+	err = handle.Stop(ctx)
+	if errors.Is(err, supervise.ErrInProgress) {
+		return controlplane.ErrInProgress
+	}
+	if err != nil {
+		return fmt.Errorf("stopping control plane %s: %w", id, err)
+	}
+	return r.kill(ctx, id) // what a component left behind
+}
+
+// Delete implements controlplane.Runtime. The directory is removed last: as
+// long as anything is left, List names the control plane.
+func (r *Runtime) Delete(ctx context.Context, id string) error {
+	if err := r.Stop(ctx, id); err != nil {
+		return err
+	}
+	if err := r.cgroups.Remove(r.cgroup(id)); err != nil {
+		return fmt.Errorf("deleting control plane %s: %w", id, err)
+	}
+	if err := os.RemoveAll(r.dir(id)); err != nil {
+		return fmt.Errorf("deleting control plane %s: %w", id, err)
+	}
+	return nil
+}
+
+// List implements controlplane.Runtime.
+func (r *Runtime) List(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(r.home.ControlPlanesDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing control planes: %w", err)
+	}
+	var ids []string
+	for _, entry := range entries {
+		if controlplane.ValidID(entry.Name()) {
+			ids = append(ids, entry.Name())
+		}
+	}
+	groups, err := r.cgroups.List(r.cgroup(""))
+	if err != nil {
+		return nil, fmt.Errorf("listing control planes: %w", err)
+	}
+	for _, group := range groups {
+		ids = append(ids, strings.TrimPrefix(group, r.cgroup("")))
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// kill ends what is left in the control plane's cgroup.
+func (r *Runtime) kill(ctx context.Context, id string) error {
+	if err := r.cgroups.Kill(ctx, r.cgroup(id)); err != nil {
+		return fmt.Errorf("stopping control plane %s: %w", id, err)
+	}
+	return nil
+}
+
+func (r *Runtime) dir(id string) string { return filepath.Join(r.home.ControlPlanesDir(), id) }
+
+func (r *Runtime) cgroup(id string) string { return r.home.Prefix() + "/cp-" + id }
+
+// handle is that of an existing control plane. Who it belongs to is read from
+// its directory, whose owner only root can change.
+func (r *Runtime) handle(id string) (supervise.Handle, error) {
+	info, err := os.Lstat(r.dir(id))
+	if err != nil {
+		return supervise.Handle{}, err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() {
+		return supervise.Handle{}, fmt.Errorf("%s is not a directory", r.dir(id))
+	}
+	handle := supervise.Handle{Dir: r.dir(id), Program: r.supervisor, UserID: int(owner.Uid)}
+	groups, err := r.cgroups.List(r.cgroup(id))
+	if err == nil && slices.Contains(groups, r.cgroup(id)) {
+		handle.CgroupPath = r.cgroup(id)
+	}
+	return handle, err
+}
