@@ -16,7 +16,7 @@ export GOWORK=off GOTOOLCHAIN=local GOFLAGS=-mod=mod
 
 # tidy PART VERSION: completes $work/go.mod and stores it with its checksums.
 tidy() {
-	(cd "$work" && go mod tidy -e && go mod verify >/dev/null)
+	(cd "$work" && go mod tidy && go mod verify >/dev/null)
 	cp "$work/go.mod" "$root/$1/$2.mod"
 	cp "$work/go.sum" "$root/$1/$2.sum"
 	echo "kubernetes/$1/$2"
@@ -45,6 +45,17 @@ programs() {
 	tidy "$part" "$version"
 }
 
+# main PART MODULE VERSION: a part with a main.go of ours around upstream's packages.
+main() {
+	begin "$1"
+	(cd "$work" && go mod edit -require="$2@$3")
+	source_of "$1"
+	tidy "$1" "$3"
+}
+
+# source_of PART: the part's main.go, with the constraint removed that hides it from Berth's own build.
+source_of() { grep -v '^//go:build ignore' "$root/$1/main.go" >"$work/main.go"; }
+
 # kubernetes VERSION: the multi-call binary. Upstream's go.mod points at staging
 # directories that the published module has not; each is replaced by the module of the same release.
 kubernetes() {
@@ -58,8 +69,8 @@ kubernetes() {
 		for module in $(sed -n 's#^\t\(k8s.io/[^ ]*\) => ./staging.*#\1#p' "$upstream" | grep -v /sample-); do
 			go mod edit -replace="$module=$module@$staging"
 		done
-		grep -v '^//go:build ignore' "$root/kubernetes/main.go" >main.go
 	)
+	source_of kubernetes
 	tidy kubernetes "$version"
 }
 
@@ -79,7 +90,7 @@ part_konnectivity() {
 	local cmd=sigs.k8s.io/apiserver-network-proxy/cmd
 	programs konnectivity sigs.k8s.io/apiserver-network-proxy v0.34.0 $cmd/server $cmd/agent
 }
-part_coredns() { programs coredns github.com/coredns/coredns v1.15.0 github.com/coredns/coredns; }
+part_coredns() { main coredns github.com/coredns/coredns v1.15.0; }
 
 [ $# -gt 0 ] || set -- kubernetes etcd containerd runc cni konnectivity coredns
 for part in "$@"; do "part_$part"; done

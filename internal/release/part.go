@@ -79,7 +79,7 @@ func parts(version string) []part {
 		}},
 		containerdPart(),
 		{name: partCoreDNS, version: "v1.15.0", recipe: goModule{
-			Module: "coredns/v1.15.0", Programs: []program{{"github.com/coredns/coredns", []string{"coredns"}}},
+			Module: "coredns/v1.15.0", Programs: []program{{mainFile, []string{"coredns"}}},
 		}},
 		{name: partSamples, recipe: goSources{Programs: []string{"web", "client"}}},
 		{name: partImages, recipe: imageArchives(), needs: []string{partNodeImage, partPause, partCoreDNS, partSamples}},
@@ -137,7 +137,7 @@ func kubernetesPart(version string) part {
 	}
 	return part{name: "kubernetes", version: "v" + version, recipe: goModule{
 		Module:   "kubernetes/v" + version,
-		Programs: []program{{"main.go", kubernetesPrograms()}},
+		Programs: []program{{mainFile, kubernetesPrograms()}},
 		LDFlags:  strings.Join(stamps, " "),
 	}}
 }
