@@ -4,13 +4,12 @@ package linux
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/vishvananda/netlink"
 
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
@@ -79,6 +78,7 @@ func (i *instance) harness() networktest.Harness {
 		Machine:     machine,
 		NoMachine:   "/proc/self/task/0/ns/net",
 		Inside:      inside,
+		Assign:      assign,
 	}
 }
 
@@ -115,9 +115,21 @@ func inside(namespace string, do func() error) error {
 		return err
 	}
 	defer file.Close()
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
-		return fmt.Errorf("looking at %s: %w", namespace, err)
-	}
 	return inNamespace(file, do)
+}
+
+func assign(t *testing.T, namespace string, address netip.Addr) {
+	t.Helper()
+	s, err := open(namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	lo, err := s.loopback()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.rt.AddrAdd(lo, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(address, 32))}); err != nil {
+		t.Fatal(err)
+	}
 }

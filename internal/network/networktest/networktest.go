@@ -26,6 +26,9 @@ type Harness struct {
 	// Inside runs do where what it opens lies in a namespace, or on the host if
 	// the name is empty. It is nil for a driver that moves no packets.
 	Inside func(namespace string, do func() error) error
+	// Assign gives a namespace one more address of its own, as a pod's; where
+	// Inside is nil it is too.
+	Assign func(t *testing.T, namespace string, address netip.Addr)
 }
 
 // Run runs the suite.
