@@ -7,6 +7,10 @@ import (
 // MachineFinalizer holds a machine until its host has removed all of it.
 const MachineFinalizer = "containerservice.berth.dev/machine"
 
+// MachineNodeFinalizer holds a machine, once its host has let it go, until its
+// Kubernetes node and all that was allocated to it is released.
+const MachineNodeFinalizer = "containerservice.berth.dev/node"
+
 // Machine is one node, bound to a host. All that is external to it (name,
 // address, id range, one-time token) is chosen and stored here before the host
 // agent makes anything.
@@ -86,7 +90,7 @@ type MachineStatus struct {
 	// NodeImage is the name of the node image that the machine was made from.
 	// +optional
 	NodeImage string `json:"nodeImage,omitempty"`
-	// Conditions: Provisioned, Networked, NodeReady, Deleting, Ready.
+	// Conditions: Provisioned, Networked, NodeReady, Bootstrapped, Deleting, Ready.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -101,6 +105,9 @@ const (
 	ConditionNetworked = "Networked"
 	// ConditionNodeReady is true if the Kubernetes node is Ready.
 	ConditionNodeReady = "NodeReady"
+	// ConditionBootstrapped is true if the node holds certificates of its own
+	// and its one-time token is gone. It never becomes false again.
+	ConditionBootstrapped = "Bootstrapped"
 )
 
 // MachineList is a list of machines.

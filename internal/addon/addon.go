@@ -1,0 +1,102 @@
+// Package addon owns what Berth puts into every tenant's cluster: the RBAC that
+// nodes join with, and CoreDNS. The manifests are embedded YAML, rendered from a
+// few values and applied by server-side apply under Berth's own field manager.
+// It must not know the management API.
+package addon
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"text/template"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// FieldManager owns the fields that Berth applies.
+const FieldManager = "berth"
+
+// BootstrappersGroup is the group of the bootstrap tokens of machines.
+const BootstrappersGroup = "system:bootstrappers:berth"
+
+// manifests are applied in the order of their names: nodes can join before DNS is there.
+//
+//go:embed manifests/*.yaml
+var manifests embed.FS
+
+// Values are what the manifests differ in from cluster to cluster.
+type Values struct {
+	// DNSServiceIP is the address of the cluster's DNS service.
+	DNSServiceIP string
+	// CoreDNSImage is the reference under which the nodes have CoreDNS's image.
+	CoreDNSImage string
+	// CoreDNSReplicas is 1, or 2 where more than one node can take them.
+	CoreDNSReplicas int
+	// UpstreamDNS answers what is not in the cluster; empty: nothing does.
+	UpstreamDNS string
+}
+
+// Render makes the objects for one cluster, in the order to apply them.
+func Render(values Values) ([]*unstructured.Unstructured, error) {
+	names, err := fs.Glob(manifests, "manifests/*.yaml") // sorted
+	if err != nil {
+		return nil, fmt.Errorf("listing add-on manifests: %w", err)
+	}
+	var objects []*unstructured.Unstructured
+	for _, name := range names {
+		content, err := manifests.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading add-on manifest: %w", err)
+		}
+		parsed, err := renderFile(name, content, values)
+		if err != nil {
+			return nil, fmt.Errorf("rendering add-on manifest %s: %w", name, err)
+		}
+		objects = append(objects, parsed...)
+	}
+	return objects, nil
+}
+
+// renderFile makes the objects of one file.
+func renderFile(name string, content []byte, values Values) ([]*unstructured.Unstructured, error) {
+	parsed, err := template.New(name).Option("missingkey=error").Parse(string(content))
+	if err != nil {
+		return nil, err
+	}
+	var rendered bytes.Buffer
+	if err := parsed.Execute(&rendered, values); err != nil {
+		return nil, err
+	}
+	decoder := yaml.NewYAMLOrJSONDecoder(&rendered, 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+}
+
+// Apply makes a tenant's cluster hold the objects. Fields that others own and
+// the manifests do not name stay as they are.
+func Apply(ctx context.Context, c client.Client, objects []*unstructured.Unstructured) error {
+	for _, object := range objects {
+		err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()),
+			client.FieldOwner(FieldManager), client.ForceOwnership)
+		if err != nil {
+			return fmt.Errorf("applying %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package agentpool
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/pki"
+)
+
+// The keys of a machine's Secret.
+const (
+	secretToken     = "token"
+	secretProxyCert = "proxy.crt"
+	secretProxyKey  = "proxy.key"
+)
+
+const (
+	// tokenIDLength and tokenSecretLength are what Kubernetes wants of a bootstrap token.
+	tokenIDLength     = 6
+	tokenSecretLength = 16
+	// proxyValidity is how long kube-proxy's certificate holds; a machine is replaced before.
+	proxyValidity = 10 * 365 * 24 * time.Hour
+	// proxyUser is who kube-proxy is: Kubernetes binds its rights to this name.
+	proxyUser = "system:kube-proxy"
+)
+
+// ensureSecret makes what the machine identifies itself with, unless it is
+// there, and returns the public half of its token.
+func (p *grow) ensureSecret(ctx context.Context, s *scope, slot *slot) (tokenID string, err error) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		Namespace: naming.SystemNamespace, Name: slot.owner.Name,
+	}}
+	switch err := p.reader.Get(ctx, client.ObjectKeyFromObject(secret), secret); {
+	case apierrors.IsNotFound(err):
+		if secret.Data, err = p.identity(ctx, s); err != nil {
+			return "", err
+		}
+		if err := p.client.Create(ctx, secret); err != nil {
+			return "", err
+		}
+	case err != nil:
+		return "", err
+	}
+	tokenID, _, ok := strings.Cut(string(secret.Data[secretToken]), ".")
+	if !ok || len(tokenID) != tokenIDLength {
+		return "", fmt.Errorf("secret %s holds no bootstrap token", secret.Name)
+	}
+	return tokenID, nil
+}
+
+// identity makes a one-time token and kube-proxy's certificate.
+func (p *grow) identity(ctx context.Context, s *scope) (map[string][]byte, error) {
+	credentials := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: naming.SystemNamespace, Name: naming.Credentials(s.cluster.Spec.Incarnation)}
+	if err := p.reader.Get(ctx, key, credentials); err != nil {
+		return nil, fmt.Errorf("reading the cluster's credentials: %w", err)
+	}
+	authority, err := pki.ParseAuthority(credentials.Data[pki.UserCACert], credentials.Data[pki.UserCAKey])
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's user CA: %w", err)
+	}
+	certificate, private, err := authority.Issue(pki.Leaf{
+		CommonName: proxyUser, Client: true, Validity: proxyValidity,
+	}, s.now)
+	if err != nil {
+		return nil, fmt.Errorf("issuing kube-proxy's certificate: %w", err)
+	}
+	return map[string][]byte{
+		secretToken:     []byte(word(tokenIDLength) + "." + word(tokenSecretLength)),
+		secretProxyCert: certificate,
+		secretProxyKey:  private,
+	}, nil
+}
+
+// labels are those of every node of the pool: AKS's own over the caller's.
+func labels(s *scope) map[string]string {
+	profile := s.pool.Spec.Profile
+	labels := maps.Clone(profile.NodeLabels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, map[string]string{
+		"agentpool":                        profile.Name,
+		"kubernetes.azure.com/agentpool":   profile.Name,
+		"kubernetes.azure.com/cluster":     s.cluster.Spec.NodeResourceGroup,
+		"kubernetes.azure.com/mode":        strings.ToLower(profile.Mode),
+		"kubernetes.azure.com/role":        "agent",
+		"node.kubernetes.io/instance-type": profile.VMSize,
+		"topology.kubernetes.io/region":    s.cluster.Spec.Location,
+	})
+	return labels
+}
+
+// word is n random characters of a-z and 2-7.
+func word(n int) string {
+	random := make([]byte, n)
+	rand.Read(random) // never fails: crypto/rand ends the process instead
+	return strings.ToLower(base32.StdEncoding.EncodeToString(random))[:n]
+}

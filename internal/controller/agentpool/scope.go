@@ -1,0 +1,157 @@
+package agentpool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
+	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/naming"
+)
+
+// indexDigits is the length of a node name's index, in base 36.
+const indexDigits = 6
+
+// scope is what the phases of one Reconcile know and hand on.
+type scope struct {
+	pool *v1alpha1.AgentPool
+	now  time.Time
+	// cluster and network are nil when they are gone, or not there yet.
+	cluster *v1alpha1.ManagedCluster
+	network *networkv1.VirtualNetwork
+	// slots are the places of all machines of the pool, by index. The phases
+	// keep them up to date.
+	slots []*slot
+}
+
+// slot is the place of one machine: its port, and the Machine once it exists.
+type slot struct {
+	owner    allocation.Owner
+	index    int32
+	nodeName string
+	// port is nil once it is released, machine is nil before it is made and after it is gone.
+	port    *networkv1.Port
+	machine *v1alpha1.Machine
+}
+
+// wanted says that the slot counts: it is not on its way out.
+func (s *slot) wanted() bool { return s.machine == nil || s.machine.DeletionTimestamp == nil }
+
+// count is how many machines the pool should have.
+func (s *scope) count() int {
+	if s.pool.DeletionTimestamp != nil || s.cluster == nil || s.cluster.DeletionTimestamp != nil {
+		return 0
+	}
+	return int(s.pool.Spec.Profile.Count)
+}
+
+// readScope reads ports and machines from the API server itself: what a cache
+// has not seen yet would be made twice.
+func readScope(ctx context.Context, c client.Client, reader client.Reader, pool *v1alpha1.AgentPool) (*scope, error) {
+	s := &scope{pool: pool}
+	cluster := &v1alpha1.ManagedCluster{}
+	switch err := c.Get(ctx, client.ObjectKey{Name: pool.Spec.ClusterName}, cluster); {
+	case err == nil:
+		s.cluster = cluster
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("reading the cluster: %w", err)
+	}
+	if s.cluster != nil {
+		network := &networkv1.VirtualNetwork{}
+		switch err := reader.Get(ctx, client.ObjectKey{Name: s.cluster.Spec.Incarnation}, network); {
+		case err == nil:
+			s.network = network
+		case client.IgnoreNotFound(err) != nil:
+			return nil, fmt.Errorf("reading the virtual network: %w", err)
+		}
+	}
+	var machines v1alpha1.MachineList
+	if err := reader.List(ctx, &machines); err != nil {
+		return nil, fmt.Errorf("listing machines: %w", err)
+	}
+	for i := range machines.Items {
+		if machine := &machines.Items[i]; machine.Spec.AgentPoolName == pool.Name {
+			s.slots = append(s.slots, &slot{
+				owner: allocation.Owner{Name: machine.Name, Incarnation: machine.Spec.Incarnation},
+				index: machine.Spec.Index, nodeName: machine.Spec.NodeName, machine: machine,
+			})
+		}
+	}
+	s.readPorts()
+	return s, nil
+}
+
+// readPorts adds the ports of the pool's machines, and slots for those whose
+// Machine does not exist.
+func (s *scope) readPorts() {
+	if s.network == nil {
+		return
+	}
+	for i := range s.network.Spec.Ports {
+		port := &s.network.Spec.Ports[i]
+		nodeName, index, ok := s.parse(port)
+		if !ok {
+			continue
+		}
+		at := slices.IndexFunc(s.slots, func(o *slot) bool { return o.owner.Incarnation == port.Incarnation })
+		if at < 0 {
+			s.slots = append(s.slots, &slot{
+				owner: allocation.Owner{Name: port.MachineName, Incarnation: port.Incarnation},
+				index: index, nodeName: nodeName,
+			})
+			at = len(s.slots) - 1
+		}
+		s.slots[at].port = port
+	}
+	slices.SortFunc(s.slots, func(a, b *slot) int { return int(a.index - b.index) })
+}
+
+// parse tells whether a port is of this pool, by the name that nodeName and
+// machineName made.
+func (s *scope) parse(port *networkv1.Port) (nodeName string, index int32, ok bool) {
+	first := s.nodeName(0)
+	nodeName, ok = strings.CutSuffix(port.MachineName, "-"+port.Incarnation)
+	if !ok || len(nodeName) != len(first) || !strings.HasPrefix(nodeName, first[:len(first)-indexDigits]) {
+		return "", 0, false
+	}
+	parsed, err := strconv.ParseInt(nodeName[len(nodeName)-indexDigits:], 36, 32)
+	return nodeName, int32(parsed), err == nil
+}
+
+func (s *scope) nodeName(index int32) string {
+	profile := s.pool.Spec.Profile
+	return naming.NodeName(profile.Name, profile.Incarnation, index)
+}
+
+// freeIndex is the lowest that no slot has: a node's name is not used again
+// before the last one of that name is gone.
+func (s *scope) freeIndex() int32 {
+	for index := int32(0); ; index++ {
+		if !slices.ContainsFunc(s.slots, func(o *slot) bool { return o.index == index }) {
+			return index
+		}
+	}
+}
+
+// wanted are the slots that count, by index.
+func (s *scope) wanted() []*slot {
+	var wanted []*slot
+	for _, slot := range s.slots {
+		if slot.wanted() {
+			wanted = append(wanted, slot)
+		}
+	}
+	return wanted
+}
+
+// forget drops a slot of which nothing is left.
+func (s *scope) forget(gone *slot) {
+	s.slots = slices.DeleteFunc(s.slots, func(o *slot) bool { return o == gone })
+}

@@ -1,0 +1,132 @@
+package agentpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/network"
+)
+
+// ReasonAllocationFailed says that no address, pod range or id range is left.
+const ReasonAllocationFailed = "AllocationFailed"
+
+// writeStatus computes the whole status but the failure, which the cluster's
+// controller owns, and writes it if it changed.
+func (c *Controller) writeStatus(ctx context.Context, s *scope, phaseErr error) error {
+	original := s.pool.DeepCopy()
+	status := &s.pool.Status
+	machines := s.machinesOutcome()
+	if phaseErr != nil {
+		machines = condition.Failed(phaseErr)
+		if errors.Is(phaseErr, network.ErrExhausted) {
+			machines.Reason = ReasonAllocationFailed
+		}
+	}
+	if s.pool.DeletionTimestamp != nil {
+		waits := fmt.Sprintf("waiting for %d nodes to be deleted", len(s.slots))
+		s.stamp().Set(&status.Conditions, v1alpha1.ConditionDeleting, condition.Outcome{
+			True: true, Reason: condition.ReasonDeleting, Message: waits,
+		})
+		machines = condition.Outcome{Reason: condition.ReasonDeleting, Message: waits}
+	}
+	s.stamp().Set(&status.Conditions, v1alpha1.ConditionMachinesReady, machines)
+	s.stamp().Set(&status.Conditions, v1alpha1.ConditionReady, machines)
+	s.countMachines(status)
+	status.ObservedGeneration = s.pool.Generation
+	status.ObservedClusterGeneration = s.pool.Spec.ClusterGeneration
+	if s.cluster != nil {
+		status.ProvisioningState = s.cluster.DerivePoolProvisioningState(s.pool.Spec.Profile.Name, s.pool)
+	}
+	if equality.Semantic.DeepEqual(original.Status, *status) {
+		return nil
+	}
+	if err := c.client.Status().Patch(ctx, s.pool, client.MergeFrom(original)); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+// countMachines writes how many machines there are and what they run.
+func (s *scope) countMachines(status *v1alpha1.AgentPoolStatus) {
+	status.Count, status.ReadyCount = 0, 0
+	var lowest *version.Version
+	for _, slot := range s.slots {
+		if slot.machine == nil {
+			continue
+		}
+		status.Count++
+		if slot.wanted() && v1alpha1.ConditionTrue(slot.machine.Status.Conditions, v1alpha1.ConditionReady) {
+			status.ReadyCount++
+		}
+		if image := slot.machine.Status.NodeImage; image != "" {
+			status.NodeImageVersion = image
+		}
+		kubelet, err := version.ParseSemantic(slot.machine.Status.KubeletVersion)
+		if err == nil && (lowest == nil || kubelet.LessThan(lowest)) {
+			lowest = kubelet
+		}
+	}
+	if lowest != nil {
+		status.CurrentOrchestratorVersion = strings.TrimPrefix(lowest.String(), "v")
+	}
+}
+
+// machinesOutcome says whether there are exactly the machines that should be,
+// and for the first that is not ready, why.
+func (s *scope) machinesOutcome() condition.Outcome {
+	ready, deleting := 0, 0
+	var blocking condition.Outcome
+	for _, slot := range s.slots {
+		switch {
+		case !slot.wanted():
+			deleting++
+		case slot.machine != nil && v1alpha1.ConditionTrue(slot.machine.Status.Conditions, v1alpha1.ConditionReady):
+			ready++
+		case blocking.Reason == "":
+			blocking = slot.outcome()
+		}
+	}
+	progress := fmt.Sprintf("%d of %d nodes are ready", ready, s.count())
+	switch {
+	case blocking.Reason != "":
+		return condition.Outcome{Reason: blocking.Reason, Message: progress + "; " + blocking.Message}
+	case deleting > 0:
+		return condition.Outcome{Reason: condition.ReasonDeleting, Message: fmt.Sprintf("%s; %d are being deleted", progress, deleting)}
+	case ready != s.count():
+		return condition.Waiting(progress + "; waiting for the virtual network")
+	default:
+		return condition.True(progress)
+	}
+}
+
+// outcome is the first condition of the slot's machine that is not true.
+func (s *slot) outcome() condition.Outcome {
+	outcome := condition.Waiting("waiting for the machine to be made")
+	if s.machine != nil {
+		for _, conditionType := range []string{
+			v1alpha1.ConditionProvisioned, v1alpha1.ConditionNetworked, v1alpha1.ConditionNodeReady,
+		} {
+			outcome = condition.Mirror(s.machine.Status.Conditions, conditionType, "waiting for the condition "+conditionType)
+			if !outcome.True {
+				break
+			}
+		}
+	}
+	if outcome.True {
+		outcome = condition.Waiting("waiting for the node")
+	}
+	outcome.Message = s.nodeName + ": " + outcome.Message
+	return outcome
+}
+
+// stampTime is the time of this Reconcile as objects hold it.
+func (s *scope) stampTime() metav1.Time { return metav1.NewTime(s.now) }

@@ -1,0 +1,84 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/tenant"
+)
+
+// node sees the Kubernetes node register and become ready, and gives it what a
+// kubelet may not give itself: its pod range, labels that are the pool's, its role.
+type node struct{}
+
+// roleLabel is the label behind the ROLES column of kubectl, as AKS sets it.
+const roleLabel = "node-role.kubernetes.io/agent"
+
+func (p *node) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
+	if s.tenant == nil {
+		return reconcile.Result{}, nil
+	}
+	filled, err := s.tenant.Follow(ctx, tenant.Nodes)
+	if err != nil || !filled {
+		return reconcile.Result{}, err
+	}
+	found := &corev1.Node{}
+	err = s.tenant.Reader.Get(ctx, client.ObjectKey{Name: s.machine.Spec.NodeName}, found)
+	s.nodeKnown = err == nil || apierrors.IsNotFound(err)
+	if apierrors.IsNotFound(err) {
+		outcome := condition.Waiting("waiting for the node to register")
+		s.nodeReady = &outcome
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("reading node %s: %w", s.machine.Spec.NodeName, err)
+	}
+	s.node = found
+	outcome := readiness(found)
+	s.nodeReady = &outcome
+	return reconcile.Result{}, p.complete(ctx, s)
+}
+
+// readiness is what the node says of itself.
+func readiness(found *corev1.Node) condition.Outcome {
+	for _, c := range found.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return condition.Outcome{True: c.Status == corev1.ConditionTrue, Reason: c.Reason, Message: c.Message}
+		}
+	}
+	return condition.Waiting("waiting for the kubelet to report")
+}
+
+// complete writes into the node what is missing.
+func (p *node) complete(ctx context.Context, s *scope) error {
+	changed := s.node.DeepCopy()
+	if changed.Labels == nil {
+		changed.Labels = map[string]string{}
+	}
+	if s.pool != nil { // the pool's labels may change during the life of a machine
+		maps.Copy(changed.Labels, s.pool.Spec.Profile.NodeLabels)
+	}
+	maps.Copy(changed.Labels, s.machine.Spec.Labels)
+	if _, ok := changed.Labels[roleLabel]; !ok {
+		changed.Labels[roleLabel] = ""
+	}
+	if changed.Spec.PodCIDR == "" {
+		changed.Spec.PodCIDR = s.machine.Spec.PodCIDR
+		changed.Spec.PodCIDRs = []string{s.machine.Spec.PodCIDR}
+	}
+	if maps.Equal(changed.Labels, s.node.Labels) && changed.Spec.PodCIDR == s.node.Spec.PodCIDR {
+		return nil
+	}
+	err := s.tenant.Client.Patch(ctx, changed, client.MergeFrom(s.node))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("completing node %s: %w", s.node.Name, err)
+	}
+	return nil
+}

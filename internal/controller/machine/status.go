@@ -1,0 +1,65 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/controller/condition"
+)
+
+// writeStatus computes the conditions that are this controller's and writes
+// them under the resourceVersion: the host agent writes into the same list.
+func (c *Controller) writeStatus(ctx context.Context, s *scope) error {
+	original := s.machine.DeepCopy()
+	status := &s.machine.Status
+	stamp := condition.Stamp{Generation: s.machine.Generation, Time: s.now}
+	stamp.Set(&status.Conditions, v1alpha1.ConditionNodeReady, s.nodeOutcome())
+	if s.tokenGone {
+		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.True("the node has certificates of its own"))
+	} else {
+		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.Waiting("waiting for the node's serving certificate"))
+	}
+	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, s.readyOutcome())
+	if s.node != nil {
+		status.NodeUID = string(s.node.UID)
+		status.KubeletVersion = s.node.Status.NodeInfo.KubeletVersion
+	}
+	return c.patchStatus(ctx, original, s.machine)
+}
+
+func (c *Controller) patchStatus(ctx context.Context, original, changed *v1alpha1.Machine) error {
+	if equality.Semantic.DeepEqual(original.Status, changed.Status) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(original, client.MergeFromWithOptimisticLock{})
+	if err := c.config.Client.Status().Patch(ctx, changed, patch); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+// nodeOutcome is what was seen of the node; while nothing can be seen, what was
+// seen last stays.
+func (s *scope) nodeOutcome() condition.Outcome {
+	if s.nodeReady != nil {
+		return *s.nodeReady
+	}
+	return condition.Mirror(s.machine.Status.Conditions, v1alpha1.ConditionNodeReady, "waiting for the control plane")
+}
+
+// readyOutcome is the first condition that is missing.
+func (s *scope) readyOutcome() condition.Outcome {
+	for _, conditionType := range []string{
+		v1alpha1.ConditionProvisioned, v1alpha1.ConditionNetworked, v1alpha1.ConditionNodeReady,
+	} {
+		outcome := condition.Mirror(s.machine.Status.Conditions, conditionType, "waiting for the host agent")
+		if !outcome.True {
+			return outcome
+		}
+	}
+	return condition.True("the node is ready")
+}

@@ -1,0 +1,123 @@
+package managedcluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/addon"
+	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/tenant"
+)
+
+// addons connects the tenant's API server once it is ready and applies the
+// cluster's own RBAC and add-ons to it.
+type addons struct {
+	config Config
+
+	mu sync.Mutex
+	// applied is the digest of what this process applied last, by incarnation.
+	// A new process applies once more, which heals what was changed meanwhile.
+	applied map[string]string
+}
+
+func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
+	if !s.outcomes[v1alpha1.ConditionControlPlaneReady].True || s.credentials == nil {
+		p.reportUnreachable(s)
+		return reconcile.Result{}, nil
+	}
+	t, err := p.config.Tenants.Connect(ctx, s.cluster.Name, s.incarnation(), tenant.Endpoint{
+		Address:     s.apiServer.String(),
+		CA:          s.credentials[pki.ClusterCACert],
+		Certificate: s.credentials[pki.ServiceClientCert],
+		Key:         s.credentials[pki.ServiceClientKey],
+	})
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("connecting the cluster: %w", err)
+	}
+	objects, digest, err := p.render(s)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if p.last(s) != digest {
+		if err := addon.Apply(ctx, t.Client, objects); err != nil {
+			return reconcile.Result{}, err
+		}
+		p.remember(s, digest)
+	}
+	s.report(v1alpha1.ConditionAddonsReady, condition.True("RBAC and add-ons are applied"))
+	return reconcile.Result{}, nil
+}
+
+// reportUnreachable keeps what was applied once: an API server that is away
+// for a moment has lost nothing.
+func (p *addons) reportUnreachable(s *scope) {
+	if p.last(s) != "" || v1alpha1.ConditionTrue(s.cluster.Status.Conditions, v1alpha1.ConditionAddonsReady) {
+		s.report(v1alpha1.ConditionAddonsReady, condition.True("RBAC and add-ons are applied"))
+		return
+	}
+	s.report(v1alpha1.ConditionAddonsReady, condition.Waiting("waiting for the control plane"))
+}
+
+// render makes the manifests of this cluster and their digest.
+func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) {
+	artifacts, ok := p.config.Releases.Lookup(s.cluster.Spec.KubernetesVersion)
+	if !ok {
+		return nil, "", fmt.Errorf("finding the images of Kubernetes %s: the release is not built", s.cluster.Spec.KubernetesVersion)
+	}
+	image := artifacts.Images["coredns"]
+	if image == "" {
+		return nil, "", fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.Spec.KubernetesVersion)
+	}
+	objects, err := addon.Render(addon.Values{
+		DNSServiceIP: s.cluster.Spec.Network.DNSServiceIP, CoreDNSImage: image,
+		CoreDNSReplicas: replicas(s.cluster), UpstreamDNS: p.config.UpstreamDNS,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	encoded, err := json.Marshal(objects)
+	if err != nil {
+		return nil, "", fmt.Errorf("encoding the add-ons: %w", err)
+	}
+	sum := sha256.Sum256(encoded)
+	return objects, hex.EncodeToString(sum[:]), nil
+}
+
+// replicas is two where two System nodes can take them.
+func replicas(cluster *v1alpha1.ManagedCluster) int {
+	var nodes int32
+	for _, pool := range cluster.Spec.AgentPools {
+		if pool.Mode == "System" {
+			nodes += pool.Count
+		}
+	}
+	return int(max(1, min(2, nodes)))
+}
+
+func (p *addons) last(s *scope) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.applied[s.incarnation()]
+}
+
+func (p *addons) remember(s *scope, digest string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.applied[s.incarnation()] = digest
+}
+
+// forget drops the memory of a cluster that is being deleted.
+func (p *addons) forget(incarnation string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.applied, incarnation)
+}

@@ -1,0 +1,169 @@
+package managedcluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
+	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/naming"
+)
+
+// deletion takes away one part of a cluster. It returns what it waits for, and
+// nothing once nothing is left. It reads the API server itself: what a cache has
+// not seen yet would be forgotten for ever.
+type deletion func(ctx context.Context, cluster *v1alpha1.ManagedCluster) (waits string, err error)
+
+// deletions are the phases of the delete list, in order: first who uses, then what is used.
+func deletions(config Config, allocator allocation.Allocator) []deletion {
+	d := deleter{config: config, allocator: allocator}
+	return []deletion{
+		d.agentPools,
+		d.controlPlane,
+		d.network,
+		d.claims,
+		d.credentials,
+	}
+}
+
+type deleter struct {
+	config    Config
+	allocator allocation.Allocator
+}
+
+// finalize runs the delete list up to what it has to wait for.
+func (c *Controller) finalize(ctx context.Context, cluster *v1alpha1.ManagedCluster) (reconcile.Result, error) {
+	if !controllerutil.ContainsFinalizer(cluster, v1alpha1.ManagedClusterFinalizer) {
+		return reconcile.Result{}, nil
+	}
+	c.config.Tenants.Disconnect(cluster.Name)
+	for _, p := range c.phases {
+		if a, ok := p.phase.(*addons); ok {
+			a.forget(cluster.Spec.Incarnation)
+		}
+	}
+	if err := c.operations.cancel(ctx, cluster, c.config.Clock.Now()); err != nil {
+		return retryConflict(err)
+	}
+	for _, deletion := range c.deletions {
+		waits, err := deletion(ctx, cluster)
+		outcome := condition.Outcome{True: true, Reason: condition.ReasonDeleting, Message: waits}
+		if err != nil {
+			outcome.Reason, outcome.Message = condition.ReasonError, err.Error()
+		} else if waits == "" {
+			continue
+		}
+		if statusErr := c.reportDeleting(ctx, cluster, outcome); statusErr != nil && err == nil {
+			err = client.IgnoreNotFound(statusErr)
+		}
+		return retryConflict(err)
+	}
+	controllerutil.RemoveFinalizer(cluster, v1alpha1.ManagedClusterFinalizer)
+	if err := c.config.Client.Update(ctx, cluster); client.IgnoreNotFound(err) != nil {
+		return retryConflict(fmt.Errorf("removing the finalizer: %w", err))
+	}
+	return reconcile.Result{}, nil
+}
+
+// reportDeleting writes the status of a cluster that is on its way out.
+func (c *Controller) reportDeleting(ctx context.Context, cluster *v1alpha1.ManagedCluster, outcome condition.Outcome) error {
+	original := cluster.DeepCopy()
+	stamp := condition.Stamp{Generation: cluster.Generation, Time: c.config.Clock.Now()}
+	stamp.Set(&cluster.Status.Conditions, v1alpha1.ConditionDeleting, outcome)
+	stamp.Set(&cluster.Status.Conditions, v1alpha1.ConditionReady, condition.Outcome{
+		Reason: condition.ReasonDeleting, Message: outcome.Message,
+	})
+	cluster.Status.ObservedGeneration = cluster.Generation
+	cluster.Status.ProvisioningState = cluster.DeriveProvisioningState()
+	cluster.Status.Progress = nil
+	if equality.Semantic.DeepEqual(original.Status, cluster.Status) {
+		return nil
+	}
+	if err := c.config.Client.Status().Patch(ctx, cluster, client.MergeFrom(original)); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+func (d deleter) agentPools(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	pools, err := listPools(ctx, d.config.Reader, cluster.Name)
+	if err != nil {
+		return "", err
+	}
+	var waits []string
+	for _, pool := range pools {
+		if gone, err := d.delete(ctx, pool); err != nil {
+			return "", err
+		} else if !gone {
+			waits = append(waits, pool.Spec.Profile.Name)
+		}
+	}
+	if len(waits) == 0 {
+		return "", nil
+	}
+	return "waiting for the nodes of agent pool " + strings.Join(waits, ", ") + " to be deleted", nil
+}
+
+func (d deleter) controlPlane(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	plane := &v1alpha1.ControlPlane{}
+	plane.Name = cluster.Spec.Incarnation
+	gone, err := d.delete(ctx, plane)
+	if err != nil || gone {
+		return "", err
+	}
+	return "waiting for the control plane to stop", nil
+}
+
+// network deletes the balancer and the network whose router it is programmed in.
+func (d deleter) network(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	balancer := &networkv1.LoadBalancer{}
+	balancer.Name = cluster.Spec.Incarnation
+	balancerGone, err := d.delete(ctx, balancer)
+	if err != nil {
+		return "", err
+	}
+	vnet := &networkv1.VirtualNetwork{}
+	vnet.Name = cluster.Spec.Incarnation
+	networkGone, err := d.delete(ctx, vnet)
+	if err != nil || balancerGone && networkGone {
+		return "", err
+	}
+	return "waiting for the virtual network to be removed", nil
+}
+
+// claims gives the addresses and ids back, those of the cluster's services included.
+func (d deleter) claims(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	if err := d.allocator.ReleaseAddresses(ctx, ownerOf(cluster)); err != nil {
+		return "", err
+	}
+	return "", d.allocator.ReleaseIDRange(ctx, ownerOf(cluster))
+}
+
+func (d deleter) credentials(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	_, err := d.delete(ctx, secret(naming.SystemNamespace, naming.Credentials(cluster.Spec.Incarnation)))
+	return "", err
+}
+
+// delete deletes an object and says whether it is gone. Whoever holds it by a
+// finalizer wakes this controller when it lets go.
+func (d deleter) delete(ctx context.Context, object client.Object) (gone bool, err error) {
+	key := client.ObjectKeyFromObject(object)
+	if err := d.config.Reader.Get(ctx, key, object); err != nil {
+		return client.IgnoreNotFound(err) == nil, client.IgnoreNotFound(err)
+	}
+	if object.GetDeletionTimestamp() != nil {
+		return false, nil
+	}
+	if err := d.config.Client.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("deleting %s: %w", key.Name, err)
+	}
+	return len(object.GetFinalizers()) == 0, nil
+}

@@ -1,0 +1,83 @@
+package managedcluster
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
+	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/controller/condition"
+)
+
+// ReasonAllocationFailed says that the host has no address or range left.
+const ReasonAllocationFailed = "AllocationFailed"
+
+// scope is what the phases of one Reconcile know and hand on.
+type scope struct {
+	// cluster is what was read; its status is written at the end.
+	cluster *v1alpha1.ManagedCluster
+	now     time.Time
+
+	// apiServer, outbound and userID are set by the phase addresses; userID is 0 before.
+	apiServer netip.Addr
+	outbound  netip.Addr
+	userID    int64
+	// credentials are set by the phase of this name, by file name; nil before.
+	credentials map[string][]byte
+	// network is set by addresses if it exists, and by network; nil before.
+	network *networkv1.VirtualNetwork
+	// controlPlane is set by addresses if it exists, and by controlPlane; nil before.
+	controlPlane *v1alpha1.ControlPlane
+	// pools are set by agentPools: every projection of the cluster, also of
+	// pools that are no longer wanted. poolsKnown tells none from not asked.
+	pools      []*v1alpha1.AgentPool
+	poolsKnown bool
+
+	outcomes map[string]condition.Outcome
+}
+
+func newScope(cluster *v1alpha1.ManagedCluster, now time.Time) *scope {
+	return &scope{cluster: cluster, now: now, outcomes: map[string]condition.Outcome{}}
+}
+
+// report says how a condition stands.
+func (s *scope) report(conditionType string, outcome condition.Outcome) {
+	s.outcomes[conditionType] = outcome
+}
+
+// incarnation names everything that is external to the cluster.
+func (s *scope) incarnation() string { return s.cluster.Spec.Incarnation }
+
+// owner is the cluster as the holder of claims.
+func (s *scope) owner() allocation.Owner { return ownerOf(s.cluster) }
+
+func ownerOf(cluster *v1alpha1.ManagedCluster) allocation.Owner {
+	return allocation.Owner{Name: cluster.Name, Incarnation: cluster.Spec.Incarnation}
+}
+
+// fqdn is the name of the API server: the one that was chosen at birth, or one
+// in the zone.
+func (s *scope) fqdn(zone string) string {
+	switch {
+	case s.controlPlane != nil:
+		return s.controlPlane.Spec.FQDN
+	case s.cluster.Status.FQDN != "":
+		return s.cluster.Status.FQDN
+	default:
+		return fmt.Sprintf("%s-%s.hcp.%s.%s", strings.ToLower(s.cluster.Spec.DNSPrefix),
+			s.incarnation()[:8], s.cluster.Spec.Location, zone)
+	}
+}
+
+// pool is the projection of a pool's incarnation, nil if there is none.
+func (s *scope) pool(incarnation string) *v1alpha1.AgentPool {
+	for _, pool := range s.pools {
+		if pool.Spec.Profile.Incarnation == incarnation {
+			return pool
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package managedcluster
+
+import (
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
+	"berth.dev/berth/internal/controller/condition"
+)
+
+// conditions are those of the phases, in the order in which a person reads them.
+func conditions() []string {
+	return []string{
+		v1alpha1.ConditionReleaseReady, v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionNetworkReady,
+		v1alpha1.ConditionControlPlaneReady, v1alpha1.ConditionAddonsReady, v1alpha1.ConditionAgentPoolsReady,
+	}
+}
+
+// writeStatus computes the whole status but what follows from operations that
+// end: every condition, every time.
+func (s *scope) writeStatus() {
+	status := &s.cluster.Status
+	stamp := condition.Stamp{Generation: s.cluster.Generation, Time: s.now}
+	for _, conditionType := range conditions() {
+		stamp.Set(&status.Conditions, conditionType, s.outcome(conditionType))
+	}
+	_, blocking := s.blocking()
+	if blocking.True {
+		blocking.Message = "the cluster is as it should be"
+	}
+	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, blocking)
+
+	status.ObservedGeneration = s.cluster.Generation
+	if s.apiServer.IsValid() {
+		status.Address = s.apiServer.String()
+	}
+	if s.outbound.IsValid() {
+		status.OutboundAddress = s.outbound.String()
+	}
+	if s.controlPlane != nil {
+		status.FQDN = s.controlPlane.Spec.FQDN
+		if s.controlPlane.Status.Version != "" {
+			status.CurrentKubernetesVersion = s.controlPlane.Status.Version
+		}
+	}
+}
+
+// writeOperationStatus tells what follows from the operations that end with
+// this Reconcile, as if the spec had lost them already, and the progress of the others.
+func (s *scope) writeOperationStatus(ended []ending) {
+	status := &s.cluster.Status
+	without := s.cluster.DeepCopy()
+	for _, e := range ended {
+		without.Spec.Operations = remove(without.Spec.Operations, e.operation.ID)
+		if e.operation.Scope == meta.ScopeCluster {
+			status.Failure = e.record.Failure
+		}
+	}
+	without.Status.Failure = status.Failure
+	status.ProvisioningState = without.DeriveProvisioningState()
+	status.Progress = nil
+	for _, operation := range without.Spec.Operations {
+		phase, outcome := s.waitsFor(operation)
+		status.Progress = append(status.Progress, meta.Progress{
+			Scope: operation.Scope, Phase: phase, Message: outcome.Message,
+		})
+	}
+}
+
+// outcome is what a phase said of a condition, or that it is still to come.
+func (s *scope) outcome(conditionType string) condition.Outcome {
+	if outcome, ok := s.outcomes[conditionType]; ok {
+		return outcome
+	}
+	return condition.Waiting("waiting for earlier phases")
+}
+
+// blocking is the first condition that is not true, or a true outcome.
+func (s *scope) blocking() (conditionType string, outcome condition.Outcome) {
+	for _, conditionType := range conditions() {
+		if outcome := s.outcome(conditionType); !outcome.True {
+			return conditionType, outcome
+		}
+	}
+	return v1alpha1.ConditionReady, condition.True("")
+}
+
+// waitsFor is the condition that an operation waits for, or a true outcome. A
+// pool's operation waits for that pool alone.
+func (s *scope) waitsFor(operation meta.RunningOperation) (conditionType string, outcome condition.Outcome) {
+	if operation.Scope == meta.ScopeCluster {
+		return s.blocking()
+	}
+	if !s.poolsKnown {
+		return v1alpha1.ConditionAgentPoolsReady, condition.Waiting("waiting for the agent pools to be read")
+	}
+	return v1alpha1.ConditionAgentPoolsReady, poolOutcome(s, operation.Scope)
+}
+
+// remove drops an operation from a list.
+func remove(operations []meta.RunningOperation, id string) []meta.RunningOperation {
+	var kept []meta.RunningOperation
+	for _, operation := range operations {
+		if operation.ID != id {
+			kept = append(kept, operation)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,149 @@
+// Package resourcegroup reconciles ResourceGroups: a group that is deleted takes
+// all that lies in it along, and goes last.
+package resourcegroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
+	"berth.dev/berth/internal/controller/condition"
+)
+
+// Controller reconciles ResourceGroups.
+type Controller struct {
+	client client.Client
+	reader client.Reader
+	clock  clock.PassiveClock
+}
+
+// NewController makes the controller; reader reads the API server itself.
+func NewController(c client.Client, reader client.Reader, clock clock.PassiveClock) *Controller {
+	return &Controller{client: c, reader: reader, clock: clock}
+}
+
+// Register adds the controller to a manager.
+func (c *Controller) Register(manager ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(manager).
+		Named("resourcegroup").
+		For(&v1alpha1.ResourceGroup{}).
+		Watches(&containerservicev1.ManagedCluster{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: 4,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
+		}).
+		Complete(c)
+}
+
+// groupOf maps a cluster to the group that it lies in.
+func (c *Controller) groupOf(ctx context.Context, object client.Object) []reconcile.Request {
+	cluster, ok := object.(*containerservicev1.ManagedCluster)
+	if !ok {
+		return nil
+	}
+	var groups v1alpha1.ResourceGroupList
+	if err := c.client.List(ctx, &groups); err != nil {
+		return nil // the cache is stopping
+	}
+	var requests []reconcile.Request
+	for i := range groups.Items {
+		if holds(&groups.Items[i], cluster) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&groups.Items[i])})
+		}
+	}
+	return requests
+}
+
+// holds says that a cluster lies in a group; names in ARM have no case.
+func holds(group *v1alpha1.ResourceGroup, cluster *containerservicev1.ManagedCluster) bool {
+	return strings.EqualFold(group.Spec.SubscriptionID, cluster.Spec.SubscriptionID) &&
+		strings.EqualFold(group.Spec.Name, cluster.Spec.ResourceGroup)
+}
+
+// Reconcile holds a group by its finalizer, and empties one that is deleted.
+func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	group := &v1alpha1.ResourceGroup{}
+	if err := c.client.Get(ctx, request.NamespacedName, group); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	group = group.DeepCopy()
+	if group.DeletionTimestamp != nil {
+		return retryConflict(c.finalize(ctx, group))
+	}
+	if controllerutil.AddFinalizer(group, v1alpha1.ResourceGroupFinalizer) {
+		return retryConflict(client.IgnoreNotFound(c.client.Update(ctx, group)))
+	}
+	return reconcile.Result{}, nil
+}
+
+// finalize deletes what lies in the group and lets the group go once it is
+// empty. It reads the API server itself: a cluster that a cache has not seen yet
+// would outlive its group.
+func (c *Controller) finalize(ctx context.Context, group *v1alpha1.ResourceGroup) error {
+	if !controllerutil.ContainsFinalizer(group, v1alpha1.ResourceGroupFinalizer) {
+		return nil
+	}
+	var clusters containerservicev1.ManagedClusterList
+	if err := c.reader.List(ctx, &clusters); err != nil {
+		return fmt.Errorf("listing clusters: %w", err)
+	}
+	var left []string
+	var errs []error
+	for i := range clusters.Items {
+		cluster := &clusters.Items[i]
+		if !holds(group, cluster) {
+			continue
+		}
+		left = append(left, cluster.Spec.Name)
+		if cluster.DeletionTimestamp == nil {
+			if err := c.client.Delete(ctx, cluster); client.IgnoreNotFound(err) != nil {
+				errs = append(errs, fmt.Errorf("deleting cluster %s: %w", cluster.Name, err))
+			}
+		}
+	}
+	if len(left) > 0 {
+		errs = append(errs, c.report(ctx, group, "waiting for the managed clusters "+strings.Join(left, ", ")+" to be deleted"))
+		return errors.Join(errs...)
+	}
+	controllerutil.RemoveFinalizer(group, v1alpha1.ResourceGroupFinalizer)
+	if err := c.client.Update(ctx, group); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer: %w", err)
+	}
+	return nil
+}
+
+// report tells what the deletion waits for.
+func (c *Controller) report(ctx context.Context, group *v1alpha1.ResourceGroup, message string) error {
+	original := group.DeepCopy()
+	condition.Stamp{Generation: group.Generation, Time: c.clock.Now()}.Set(&group.Status.Conditions,
+		containerservicev1.ConditionDeleting, condition.Outcome{True: true, Reason: condition.ReasonDeleting, Message: message})
+	if len(original.Status.Conditions) > 0 && original.Status.Conditions[0].Message == message {
+		return nil
+	}
+	if err := c.client.Status().Patch(ctx, group, client.MergeFrom(original)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+// retryConflict turns a lost race into another look at once.
+func retryConflict(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
+	}
+	return reconcile.Result{}, err
+}

@@ -1,0 +1,127 @@
+package tenant
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// requestTimeout bounds one request to a tenant, so that a hanging API server
+// holds a worker only this long.
+const requestTimeout = 10 * time.Second
+
+// Endpoint is where a tenant's API server is and who Berth is there.
+type Endpoint struct {
+	// Address is the public address of the API server, port 443.
+	Address string
+	// CA verifies the server; Certificate and Key identify Berth. PEM.
+	CA, Certificate, Key []byte
+}
+
+// Connection is how a tenant is read and written.
+type Connection struct {
+	// Client reads and writes the API server itself.
+	Client client.Client
+	// Cache is started and stopped by the registry; nil where Client is read directly.
+	Cache cache.Cache
+	// Close drops what is left after the cache was stopped.
+	Close func()
+}
+
+// Dial makes the connection to a tenant. It sends nothing: the API server may
+// not be there yet.
+func Dial(endpoint Endpoint) (Connection, error) {
+	config := &rest.Config{
+		Host: "https://" + net.JoinHostPort(endpoint.Address, "443"),
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: endpoint.CA, CertData: endpoint.Certificate, KeyData: endpoint.Key,
+		},
+		QPS: 200, Burst: 400,
+		UserAgent: "berth",
+		// Tenants are reached directly, whatever proxy the environment names. It
+		// also keeps client-go from caching the transport beyond the tenant's life.
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
+	}
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return Connection{}, fmt.Errorf("preparing the connection to %s: %w", endpoint.Address, err)
+	}
+	requests := *transport // the same connections, but no request hangs
+	requests.Timeout = requestTimeout
+	c, err := client.New(config, client.Options{
+		HTTPClient: &requests, Scheme: clientscheme.Scheme, Mapper: Mapper(),
+	})
+	if err != nil {
+		return Connection{}, fmt.Errorf("preparing the client of %s: %w", endpoint.Address, err)
+	}
+	store, err := cache.New(config, cache.Options{
+		HTTPClient: transport, Scheme: clientscheme.Scheme, Mapper: Mapper(),
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Node{}:               {Transform: slimNode},
+			&discoveryv1.EndpointSlice{}: {Transform: slimEndpointSlice},
+		},
+	})
+	if err != nil {
+		return Connection{}, fmt.Errorf("preparing the cache of %s: %w", endpoint.Address, err)
+	}
+	return Connection{Client: c, Cache: store, Close: transport.CloseIdleConnections}, nil
+}
+
+// Mapper knows the kinds that Berth touches in a tenant, so that no discovery is needed.
+func Mapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	rbac := schema.GroupVersion{Group: "rbac.authorization.k8s.io", Version: "v1"}
+	for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
+		mapper.Add(rbac.WithKind(kind), meta.RESTScopeRoot)
+	}
+	for _, kind := range []string{"Role", "RoleBinding"} {
+		mapper.Add(rbac.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"Node", "Namespace"} {
+		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
+	}
+	for _, kind := range []string{"Secret", "ConfigMap", "Service", "ServiceAccount", "Event"} {
+		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	apps := schema.GroupVersion{Group: "apps", Version: "v1"}
+	for _, kind := range []string{"Deployment", "DaemonSet"} {
+		mapper.Add(apps.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	mapper.Add(certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), meta.RESTScopeRoot)
+	mapper.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
+	return mapper
+}
+
+// slimNode drops what no controller reads: a node lists up to fifty images.
+func slimNode(object any) (any, error) {
+	if node, ok := object.(*corev1.Node); ok {
+		node.ManagedFields = nil
+		node.Status.Images = nil
+	}
+	return object, nil
+}
+
+// slimEndpointSlice keeps which node has a ready endpoint.
+func slimEndpointSlice(object any) (any, error) {
+	if slice, ok := object.(*discoveryv1.EndpointSlice); ok {
+		slice.ManagedFields = nil
+		slice.Ports = nil
+		for i, endpoint := range slice.Endpoints {
+			slice.Endpoints[i] = discoveryv1.Endpoint{NodeName: endpoint.NodeName, Conditions: endpoint.Conditions}
+		}
+	}
+	return object, nil
+}
