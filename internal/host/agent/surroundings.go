@@ -1,0 +1,139 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/bootstrap"
+	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/release"
+)
+
+// The keys of a machine's Secret.
+const (
+	secretToken     = "token"
+	secretProxyCert = "proxy.crt"
+	secretProxyKey  = "proxy.key"
+)
+
+// The ports of a control plane that nodes reach.
+const (
+	apiServerPort    = 443
+	konnectivityPort = 8132
+)
+
+// surroundings are what a machine needs of other objects.
+type surroundings struct {
+	// incarnation names the cluster's virtual network and control plane.
+	incarnation string
+	network     containerservice.NetworkProfile
+	// address is the API server's.
+	address string
+	// clusterCA verifies it.
+	clusterCA []byte
+	// secret is the machine's own.
+	secret map[string][]byte
+}
+
+// surroundings gathers them; a waitingFor error names what is not there yet.
+func (r *machineReconciler) surroundings(ctx context.Context, object *containerservice.Machine) (surroundings, error) {
+	var cluster containerservice.ManagedCluster
+	if err := r.get(ctx, client.ObjectKey{Name: object.Spec.ClusterName}, &cluster, "the cluster"); err != nil {
+		return surroundings{}, err
+	}
+	found := surroundings{incarnation: cluster.Spec.Incarnation, network: cluster.Spec.Network}
+	var controlPlane containerservice.ControlPlane
+	if err := r.get(ctx, client.ObjectKey{Name: found.incarnation}, &controlPlane, "the control plane"); err != nil {
+		return found, err
+	}
+	found.address = controlPlane.Spec.Address
+	var credentials, own corev1.Secret
+	key := client.ObjectKey{Namespace: naming.SystemNamespace, Name: naming.Credentials(found.incarnation)}
+	if err := r.get(ctx, key, &credentials, "the cluster's credentials"); err != nil {
+		return found, err
+	}
+	found.clusterCA = credentials.Data[pki.ClusterCACert]
+	key.Name = object.Name
+	if err := r.get(ctx, key, &own, "the machine's token"); err != nil {
+		return found, err
+	}
+	found.secret = own.Data
+	return found, nil
+}
+
+func (r *machineReconciler) get(ctx context.Context, key client.ObjectKey, object client.Object, what string) error {
+	err := r.client.Get(ctx, key, object)
+	if apierrors.IsNotFound(err) {
+		return waitingFor(what)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	return nil
+}
+
+// desiredMachine is the machine with the node in it.
+func desiredMachine(object *containerservice.Machine, cluster surroundings, artifacts release.Artifacts) (machine.Desired, error) {
+	size, known := machine.SizeByName(object.Spec.VMSize)
+	if !known {
+		return machine.Desired{}, fmt.Errorf("the size %s is not on offer", object.Spec.VMSize)
+	}
+	node, err := desiredNode(object, cluster, artifacts)
+	if err != nil {
+		return machine.Desired{}, err
+	}
+	files, components, err := bootstrap.Machine(node)
+	if err != nil {
+		return machine.Desired{}, err
+	}
+	return machine.Desired{
+		ID: object.Spec.Incarnation, NodeName: object.Spec.NodeName, Size: size, DiskGiB: int(object.Spec.OSDiskSizeGB),
+		Image: artifacts.NodeImage, Binaries: machineBinaries(artifacts.Binaries), CNI: artifacts.CNI, ImageArchives: artifacts.ImageArchives,
+		IDRangeStart: int(object.Spec.IDRangeStart), Files: files, Components: components,
+	}, nil
+}
+
+func desiredNode(object *containerservice.Machine, cluster surroundings, artifacts release.Artifacts) (bootstrap.Node, error) {
+	address, addressErr := netip.ParseAddr(object.Spec.Address)
+	pods, podsErr := netip.ParsePrefix(object.Spec.PodCIDR)
+	clusterPods, clusterPodsErr := netip.ParsePrefix(cluster.network.PodCIDR)
+	services, servicesErr := netip.ParsePrefix(cluster.network.ServiceCIDR)
+	dns, dnsErr := netip.ParseAddr(cluster.network.DNSServiceIP)
+	apiServer, apiServerErr := netip.ParseAddr(cluster.address)
+	if err := errors.Join(addressErr, podsErr, clusterPodsErr, servicesErr, dnsErr, apiServerErr); err != nil {
+		return bootstrap.Node{}, fmt.Errorf("reading the addresses of machine and cluster: %w", err)
+	}
+	return bootstrap.Node{
+		Name: object.Spec.NodeName, Address: address, PodCIDR: pods, ClusterPodCIDR: clusterPods, ServiceCIDR: services, ClusterDNS: dns,
+		MaxPods: int(object.Spec.MaxPods), Labels: object.Spec.Labels, Taints: object.Spec.Taints, ProviderID: object.Spec.ProviderID,
+		APIServer:           "https://" + netip.AddrPortFrom(apiServer, apiServerPort).String(),
+		KonnectivityAddress: netip.AddrPortFrom(apiServer, konnectivityPort).String(),
+		ClusterCA:           cluster.clusterCA,
+		BootstrapToken:      string(cluster.secret[secretToken]),
+		ProxyCert:           cluster.secret[secretProxyCert],
+		ProxyKey:            cluster.secret[secretProxyKey],
+		PauseImage:          artifacts.Images["pause"],
+		ImageArchives:       artifacts.ImageArchives,
+	}, nil
+}
+
+// machineBinaries leaves out the programs that only control planes run.
+func machineBinaries(all map[string]string) map[string]string {
+	inside := map[string]string{}
+	for name, path := range all {
+		if !slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "coredns"}, name) {
+			inside[name] = path
+		}
+	}
+	return inside
+}
