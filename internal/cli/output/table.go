@@ -29,6 +29,18 @@ func (g *grid) add(row map[string]string, header string, cell string) {
 	row[header] = cell
 }
 
+// arrange puts the columns that the user named into the user's order; one may
+// have come late because the first row has no value there.
+func (g *grid) arrange(order []string) {
+	rank := func(header string) int {
+		if i := slices.IndexFunc(order, func(name string) bool { return capitalized(name) == header }); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	slices.SortStableFunc(g.headers, func(a, b string) int { return rank(a) - rank(b) })
+}
+
 // commandTable is a command's own table.
 func commandTable(value any, columns Columns) ([]byte, error) {
 	if len(columns.Columns) == 0 {
@@ -62,7 +74,7 @@ func automaticTable(value any, order []string) ([]byte, error) {
 		switch item := item.(type) {
 		case map[string]any:
 			for _, key := range sortedKeys(item, order) {
-				if isPlain(item[key]) && (item[key] != nil || slices.Contains(order, key)) {
+				if isPlain(item[key]) && item[key] != nil {
 					table.add(cells, capitalized(key), cellText(item[key]))
 				}
 			}
@@ -75,6 +87,7 @@ func automaticTable(value any, order []string) ([]byte, error) {
 		}
 		table.rows = append(table.rows, cells)
 	}
+	table.arrange(order)
 	if len(table.rows) > 0 && len(table.headers) == 0 {
 		return nil, ErrNoTable
 	}
@@ -89,7 +102,7 @@ func (g grid) render() []byte {
 	}
 	widths := make([]int, len(g.headers))
 	for i, header := range g.headers {
-		widths[i] = utf8.RuneCountInString(header)
+		widths[i] = utf8.RuneCountInString(header) + 2 // az's tables leave titles room
 		for _, row := range g.rows {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[header]))
 		}
