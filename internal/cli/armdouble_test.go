@@ -54,8 +54,11 @@ type double struct {
 	requests []string
 	// refuse answers requests whose "METHOD path" contains the key.
 	refuse map[string]refusal
-	// onPoll is called at each poll.
-	onPoll func()
+	// onPoll is called at each poll, onRequest at each request.
+	onPoll    func()
+	onRequest func(r *http.Request)
+	// certificate is the base64 of the client certificates that it gives.
+	certificate string
 }
 
 type refusal struct {
@@ -65,7 +68,7 @@ type refusal struct {
 
 func newDouble(t *testing.T) *double {
 	d := &double{t: t, resources: map[string]object{}, polls: map[string]int{}, deletes: map[string]string{},
-		refuse: map[string]refusal{}, phases: []string{"ControlPlaneReady"}}
+		refuse: map[string]refusal{}, certificate: "Y2VydA==", phases: []string{"ControlPlaneReady"}}
 	d.Server = httptest.NewUnstartedServer(d)
 	d.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse its certificate
 	d.StartTLS()
@@ -141,6 +144,9 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, refusal.body)
 			return
 		}
+	}
+	if d.onRequest != nil {
+		d.onRequest(r)
 	}
 	d.arm(w, r, path)
 }
@@ -221,6 +227,7 @@ func (d *double) put(w http.ResponseWriter, r *http.Request, path string) {
 	resource["type"], resource["eTag"] = "Microsoft.ContainerService/ManagedClusters", fmt.Sprint("tag-", len(d.requests))
 	if strings.Contains(path, "/agentpools/") {
 		resource["type"] = "Microsoft.ContainerService/managedClusters/agentPools"
+		properties["eTag"] = resource["eTag"]
 	} else {
 		properties["fqdn"] = fmt.Sprint(properties["dnsPrefix"]) + "-abcd1234.hcp.local.berth.internal"
 		properties["currentKubernetesVersion"] = "1.35.4"
@@ -284,10 +291,10 @@ func (d *double) credentials(w http.ResponseWriter, path, role string) {
 	kubeconfig := fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters: [{name: %[1]s, cluster: {server: "https://198.18.0.16:443", certificate-authority-data: Y2E=}}]
-users: [{name: %[2]s, user: {client-certificate-data: Y2VydA==, client-key-data: a2V5}}]
+users: [{name: %[2]s, user: {client-certificate-data: %[3]s, client-key-data: a2V5}}]
 contexts: [{name: %[1]s, context: {cluster: %[1]s, user: %[2]s}}]
 current-context: %[1]s
-`, name, user)
+`, name, user, d.certificate)
 	answer(w, http.StatusOK, object{"kubeconfigs": []object{{"name": "cluster" + role, "value": base64.StdEncoding.EncodeToString([]byte(kubeconfig))}}})
 }
 

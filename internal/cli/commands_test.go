@@ -316,3 +316,73 @@ func TestTheSecretStaysOutOfAllOutput(t *testing.T) {
 		}
 	}
 }
+
+func TestAScaleThatOthersGetInBeforeIsTriedAgain(t *testing.T) {
+	d := withCluster(t)
+	stale := 2
+	d.onRequest = func(r *http.Request) {
+		if r.Method == http.MethodPut && stale > 0 { // somebody else has written since the read
+			stale--
+			d.resources[strings.ToLower(r.URL.Path)]["eTag"] = "changed"
+		}
+	}
+	d.must("aks", "scale", "-g", "rg", "-n", "demo", "-c", "5")
+	if got := d.must("aks", "show", "-g", "rg", "-n", "demo", "--query", "agentPoolProfiles[0].count"); got != "5\n" || stale != 0 {
+		t.Errorf("the count is %q after %d stale writes", got, 2-stale)
+	}
+}
+
+func TestTheEnvironmentNamesDefaults(t *testing.T) {
+	d := withCluster(t)
+	var out, errs strings.Builder
+	s := d.session(&out, &errs)
+	s.Getenv = func(name string) string { return map[string]string{"BERTH_DEFAULTS_GROUP": "rg"}[name] }
+	if code := Run(t.Context(), s, []string{"aks", "show", "-n", "demo", "--query", "name"}); code != 0 || out.String() != "\"demo\"\n" {
+		t.Errorf("exit code %d, printed %q: %s", code, out.String(), errs.String())
+	}
+}
+
+func TestWaitingEndsWhenTheResourceHasFailed(t *testing.T) {
+	d := withCluster(t)
+	for _, resource := range d.resources {
+		resource["properties"].(object)["provisioningState"] = "Failed"
+	}
+	if _, errs, code := d.run("aks", "wait", "-g", "rg", "-n", "demo", "--created"); code != 1 || !strings.Contains(errs, "provisioning state Failed") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if _, errs, code := d.run("aks", "wait", "-g", "rg", "-n", "demo", "--deleted", "--timeout", "0"); code != 1 || !strings.Contains(errs, "in vain") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	d.must("aks", "wait", "-g", "rg", "-n", "demo", "--exists")
+}
+
+func TestAnotherSubscriptionIsAskedWhereOneIsNamed(t *testing.T) {
+	d := newDouble(t)
+	d.must("aks", "list", "--subscription", "44444444-4444-4444-4444-444444444444")
+	want := []string{"GET /subscriptions/44444444-4444-4444-4444-444444444444/providers/Microsoft.ContainerService/managedClusters"}
+	if !slices.Equal(d.requests, want) {
+		t.Errorf("sent %v, want %v", d.requests, want)
+	}
+}
+
+func TestCredentialsOfANewClusterAskBeforeTheyReplaceTheOld(t *testing.T) {
+	d := withCluster(t)
+	file := filepath.Join(t.TempDir(), "config")
+	get := []string{"aks", "get-credentials", "-g", "rg", "-n", "demo", "-f", file}
+	d.must(get...)
+	d.certificate = "bmV3"
+	if _, errs, code := d.run(get...); code != 1 || !strings.Contains(errs, "--overwrite-existing") {
+		t.Errorf("without a terminal: exit code %d: %s", code, errs)
+	}
+	var out, errs strings.Builder
+	s := d.session(&out, &errs)
+	s.Interactive, s.In = true, strings.NewReader("y\n")
+	if code := Run(t.Context(), s, get); code != 0 || !strings.Contains(errs.String(), `Merged "demo" as current context`) {
+		t.Errorf("consented: exit code %d: %s", code, errs.String())
+	}
+	d.certificate = "bmV3ZXI="
+	d.must(append(get, "--overwrite-existing")...)
+	if content, err := os.ReadFile(file); err != nil || !strings.Contains(string(content), d.certificate) {
+		t.Errorf("the file has not the newest credentials: %v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 	"github.com/spf13/cobra"
 
@@ -41,25 +42,16 @@ func newScale(s *session.Session) *cobra.Command {
 	return command
 }
 
-// scale sends back the cluster that it read with another count, as az does,
-// and only if nobody has changed it meanwhile.
 func scale(ctx context.Context, s *session.Session, flags scaleFlags) error {
 	clusters, err := s.ManagedClusters()
 	if err != nil {
 		return err
 	}
-	current, err := clusters.Get(ctx, flags.group, flags.name, nil)
-	if err != nil {
+	var poller *runtime.Poller[armcontainerservice.ManagedClustersClientCreateOrUpdateResponse]
+	err = operation.RetryChanged(func() error {
+		poller, err = beginScale(ctx, clusters, flags)
 		return err
-	}
-	pool, err := findPool(current.ManagedCluster, flags.nodepoolName)
-	if err != nil {
-		return err
-	}
-	pool.Count = &flags.nodeCount
-	current.Properties.ServicePrincipalProfile = nil
-	poller, err := clusters.BeginCreateOrUpdate(ctx, flags.group, flags.name, current.ManagedCluster,
-		&armcontainerservice.ManagedClustersClientBeginCreateOrUpdateOptions{IfMatch: current.ETag})
+	})
 	if err != nil || flags.noWait {
 		return err
 	}
@@ -68,6 +60,24 @@ func scale(ctx context.Context, s *session.Session, flags scaleFlags) error {
 		return err
 	}
 	return s.PrintResource(result.ManagedCluster, columns())
+}
+
+// beginScale sends back the cluster that it read with another count, as az
+// does, but only if nobody has changed it meanwhile.
+func beginScale(ctx context.Context, clusters *armcontainerservice.ManagedClustersClient, flags scaleFlags) (
+	*runtime.Poller[armcontainerservice.ManagedClustersClientCreateOrUpdateResponse], error) {
+	current, err := clusters.Get(ctx, flags.group, flags.name, nil)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := findPool(current.ManagedCluster, flags.nodepoolName)
+	if err != nil {
+		return nil, err
+	}
+	pool.Count = &flags.nodeCount
+	current.Properties.ServicePrincipalProfile = nil
+	return clusters.BeginCreateOrUpdate(ctx, flags.group, flags.name, current.ManagedCluster,
+		&armcontainerservice.ManagedClustersClientBeginCreateOrUpdateOptions{IfMatch: current.ETag})
 }
 
 // findPool finds the pool to scale: the named one, or the only one.

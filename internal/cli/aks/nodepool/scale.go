@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 	"github.com/spf13/cobra"
 
@@ -34,26 +35,16 @@ func newScale(s *session.Session) *cobra.Command {
 	return command
 }
 
-// scale sends back the pool that it read with another count, as az does, and
-// only if nobody has changed it meanwhile.
 func scale(ctx context.Context, s *session.Session, flags scaleFlags) error {
 	pools, err := s.AgentPools()
 	if err != nil {
 		return err
 	}
-	current, err := pools.Get(ctx, flags.group, flags.cluster, flags.name, nil)
-	if err != nil {
+	var poller *runtime.Poller[armcontainerservice.AgentPoolsClientCreateOrUpdateResponse]
+	err = operation.RetryChanged(func() error {
+		poller, err = beginScale(ctx, pools, flags)
 		return err
-	}
-	if current.Properties == nil {
-		return errors.New("the service's answer holds no node pool")
-	}
-	if current.Properties.EnableAutoScaling != nil && *current.Properties.EnableAutoScaling {
-		return errors.New("the node pool is scaled by the cluster autoscaler: switch that off first")
-	}
-	current.Properties.Count = &flags.nodeCount
-	poller, err := pools.BeginCreateOrUpdate(ctx, flags.group, flags.cluster, flags.name, current.AgentPool,
-		&armcontainerservice.AgentPoolsClientBeginCreateOrUpdateOptions{IfMatch: current.Properties.ETag})
+	})
 	if err != nil || flags.noWait {
 		return err
 	}
@@ -62,4 +53,23 @@ func scale(ctx context.Context, s *session.Session, flags scaleFlags) error {
 		return err
 	}
 	return s.PrintResource(result.AgentPool, columns())
+}
+
+// beginScale sends back the pool that it read with another count, as az does,
+// but only if nobody has changed it meanwhile.
+func beginScale(ctx context.Context, pools *armcontainerservice.AgentPoolsClient, flags scaleFlags) (
+	*runtime.Poller[armcontainerservice.AgentPoolsClientCreateOrUpdateResponse], error) {
+	current, err := pools.Get(ctx, flags.group, flags.cluster, flags.name, nil)
+	if err != nil {
+		return nil, err
+	}
+	if current.Properties == nil {
+		return nil, errors.New("the service's answer holds no node pool")
+	}
+	if current.Properties.EnableAutoScaling != nil && *current.Properties.EnableAutoScaling {
+		return nil, errors.New("the node pool is scaled by the cluster autoscaler: switch that off first")
+	}
+	current.Properties.Count = &flags.nodeCount
+	return pools.BeginCreateOrUpdate(ctx, flags.group, flags.cluster, flags.name, current.AgentPool,
+		&armcontainerservice.AgentPoolsClientBeginCreateOrUpdateOptions{IfMatch: current.Properties.ETag})
 }
