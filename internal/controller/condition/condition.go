@@ -22,6 +22,19 @@ const (
 	ReasonDeleting = "Deleting"
 )
 
+// CodeTimedOut is the code of an operation that was still waiting at its deadline.
+const CodeTimedOut = "OperationTimedOut"
+
+// Code is the error code of an operation that ends Failed on a reason: one that
+// only says that something waits is no code.
+func Code(reason string) string {
+	switch reason {
+	case "", ReasonReady, ReasonWaiting, ReasonDeleting:
+		return CodeTimedOut
+	}
+	return reason
+}
+
 // Outcome is what is to be said in one condition.
 type Outcome struct {
 	// True is the condition's status.

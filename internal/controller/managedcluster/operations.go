@@ -10,6 +10,7 @@ import (
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
+	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/history"
 )
 
@@ -37,7 +38,7 @@ func (o *operations) end(ctx context.Context, s *scope) (ended []ending, next ti
 		switch left := operation.Deadline.Sub(s.now); {
 		case outcome.True && s.cluster.Generation >= operation.Generation:
 		case left <= 0:
-			failure = &meta.Failure{Code: outcome.Reason, Message: fmt.Sprintf(
+			failure = &meta.Failure{Code: condition.Code(outcome.Reason), Message: fmt.Sprintf(
 				"the operation did not reach %s before its deadline and goes on in the background: %s", phase, outcome.Message)}
 		default:
 			if next == 0 || left < next {

@@ -23,16 +23,13 @@ import (
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
+	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/history"
 )
 
 // Retention is how long the object of an ended operation stays beside its
 // record in the history.
 const Retention = time.Hour
-
-// CodeDeadline is the code of a delete that took longer than its deadline and
-// whose target does not say why.
-const CodeDeadline = "OperationTimedOut"
 
 // History keeps ended operations.
 type History interface {
@@ -105,7 +102,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	case target == nil:
 		return c.end(ctx, operation, nil, now)
 	case left <= 0:
-		return c.end(ctx, operation, &meta.Failure{Code: waits.Reason, Message: fmt.Sprintf(
+		return c.end(ctx, operation, &meta.Failure{Code: condition.Code(waits.Reason), Message: fmt.Sprintf(
 			"the deletion was not done before its deadline and goes on in the background: %s", waits.Message)}, now)
 	}
 	if target.GetDeletionTimestamp() == nil {
@@ -128,7 +125,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 // target reads the operation's target from the API server itself, nil if it is
 // gone, with the condition that says what its deletion waits for.
 func (c *Controller) target(ctx context.Context, target v1alpha1.Target) (client.Object, metav1.Condition, error) {
-	waits := metav1.Condition{Reason: CodeDeadline, Message: "waiting for the deletion to begin"}
+	waits := metav1.Condition{Message: "waiting for the deletion to begin"}
 	var object client.Object
 	var conditions *[]metav1.Condition
 	switch target.Kind {

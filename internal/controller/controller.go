@@ -1,0 +1,71 @@
+// Package controller lists the central controllers: they decide what should
+// exist in the management API. None of them touches a host; that is the host
+// agent's business.
+package controller
+
+import (
+	"fmt"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"berth.dev/berth/internal/controller/agentpool"
+	"berth.dev/berth/internal/controller/certificate"
+	"berth.dev/berth/internal/controller/machine"
+	"berth.dev/berth/internal/controller/managedcluster"
+	"berth.dev/berth/internal/controller/operation"
+	"berth.dev/berth/internal/controller/resourcegroup"
+	"berth.dev/berth/internal/controller/service"
+	"berth.dev/berth/internal/tenant"
+)
+
+// Dependencies are what the controllers need beside the manager.
+type Dependencies struct {
+	// History keeps ended operations.
+	History managedcluster.History
+	// Releases finds built releases.
+	Releases managedcluster.Releases
+	// Zone is the install zone that the clusters' names lie in.
+	Zone string
+	// TenantID is the directory that the clusters' issuers name.
+	TenantID string
+	// UpstreamDNS is the address of the DNS that answers the clusters' queries
+	// for names outside of them; empty: nothing does.
+	UpstreamDNS string
+	// Clock is the time; nil means the real one.
+	Clock clock.PassiveClock
+	// Dial connects a tenant; nil means tenant.Dial.
+	Dial func(tenant.Endpoint) (tenant.Connection, error)
+}
+
+// Add adds every central controller to a manager.
+func Add(manager ctrl.Manager, d Dependencies) error {
+	if d.Clock == nil {
+		d.Clock = clock.RealClock{}
+	}
+	if d.Dial == nil {
+		d.Dial = tenant.Dial
+	}
+	c, reader := manager.GetClient(), manager.GetAPIReader()
+	tenants := tenant.NewRegistry(d.Dial)
+	if err := manager.Add(tenants); err != nil {
+		return fmt.Errorf("adding the tenants: %w", err)
+	}
+	for name, err := range map[string]error{
+		"managedcluster": managedcluster.NewController(managedcluster.Config{
+			Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants, History: d.History, Releases: d.Releases,
+			Zone: d.Zone, TenantID: d.TenantID, UpstreamDNS: d.UpstreamDNS,
+		}).Register(manager),
+		"agentpool":     agentpool.NewController(c, reader, d.Clock).Register(manager),
+		"machine":       machine.NewController(machine.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
+		"certificate":   certificate.NewController(reader, d.Clock, tenants).Register(manager, tenants),
+		"service":       service.NewController(service.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
+		"resourcegroup": resourcegroup.NewController(c, reader, d.Clock).Register(manager),
+		"operation":     operation.NewController(c, reader, d.Clock, d.History).Register(manager),
+	} {
+		if err != nil {
+			return fmt.Errorf("adding the controller %s: %w", name, err)
+		}
+	}
+	return nil
+}
