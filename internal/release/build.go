@@ -15,8 +15,8 @@ const cgroupRoot = "/sys/fs/cgroup"
 
 // Build makes a release complete and returns it. It builds only what the cache
 // lacks, part by part; a part that another process builds is waited for. What
-// was built stays when ctx ends, so the next Build goes on from there. tell
-// may be nil; it must not block.
+// was built stays when ctx ends, so the next Build goes on from there. tell may
+// be nil; it must not block, and its calls do not overlap.
 func (s *Store) Build(ctx context.Context, version string, tell func(Progress)) (Artifacts, error) {
 	resolved, ok := Resolve(version)
 	if !ok {
@@ -46,8 +46,11 @@ func (s *Store) buildParts(ctx context.Context, all []part, tools toolchain, tel
 		}
 	}
 	report := newReporter(tell, len(missing))
-	if err := s.installPackages(ctx, missing, report); err != nil {
-		return err
+	if packages := missingPackages(missing); len(packages) > 0 {
+		report = newReporter(tell, len(missing)+1)
+		if err := s.installPackages(ctx, packages, report); err != nil {
+			return err
+		}
 	}
 	low := newPriority(cgroupRoot)
 	defer low.close()
@@ -113,7 +116,7 @@ func (b builder) build(ctx context.Context, part part, entry string, held *lock)
 	}
 	defer log.Close()
 	job.run = b.runner
-	job.run.log, job.run.logPath, job.run.lock = log, log.Name(), held.file
+	job.run.log, job.run.lock = log, held.file
 	if err := part.recipe.build(ctx, job); err != nil {
 		return err
 	}

@@ -80,13 +80,9 @@ func missingPackages(parts []part) []string {
 // and this host lacks.
 func MissingPackages(version string) []string { return missingPackages(parts(version)) }
 
-// installPackages makes what the parts need present, where the caller may;
+// installPackages makes what is missing present, where the caller may;
 // otherwise its error names in one line what to install.
-func (s *Store) installPackages(ctx context.Context, parts []part, report *reporter) error {
-	missing := missingPackages(parts)
-	if len(missing) == 0 {
-		return nil
-	}
+func (s *Store) installPackages(ctx context.Context, missing []string, report *reporter) error {
 	line := "apt-get install --no-install-recommends " + strings.Join(missing, " ")
 	apt, err := findProgram("apt-get")
 	if err != nil || !s.options.InstallPackages || os.Geteuid() != 0 {
@@ -98,7 +94,7 @@ func (s *Store) installPackages(ctx context.Context, parts []part, report *repor
 		return err
 	}
 	defer log.Close()
-	run := runner{log: log, logPath: log.Name()}
+	run := runner{log: log}
 	for _, arguments := range [][]string{
 		{"update", "-q"},
 		append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...),

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,8 @@ import (
 type priority struct {
 	// group is the directory of a control group with a tenth of the usual CPU weight, or empty.
 	group string
-	// unified is the opened group in a hierarchy of version 2, else nil.
-	unified *os.File
+	// unified is true if the group is in a hierarchy of version 2.
+	unified bool
 }
 
 const (
@@ -32,11 +33,7 @@ func newPriority(root string) priority {
 		if !makeGroup(group, "cpu.weight", "10") {
 			return priority{}
 		}
-		file, err := os.Open(group)
-		if err != nil {
-			return priority{}
-		}
-		return priority{group: group, unified: file}
+		return priority{group: group, unified: true}
 	}
 	group := filepath.Join(root, "cpu", groupName)
 	if !makeGroup(group, "cpu.shares", "102") {
@@ -61,27 +58,31 @@ func makeGroup(group, file, weight string) bool {
 	return true
 }
 
-// lower lowers the calling thread, which must be locked and about to start the
-// command: a child takes over the priority and, in version 1, the group of the
-// thread that starts it.
-func (p priority) lower(command *exec.Cmd) {
-	thread := unix.Gettid()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, thread, lowestNice)
-	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioWhoThread, 0, ioClassIdle)
-	switch {
-	case p.unified != nil:
-		command.SysProcAttr.UseCgroupFD = true
-		command.SysProcAttr.CgroupFD = int(p.unified.Fd())
-	case p.group != "":
-		_ = os.WriteFile(filepath.Join(p.group, "tasks"), []byte(strconv.Itoa(thread)), 0)
-	}
+// start starts the command from a thread of low priority, because a child takes
+// over the priority and, in version 1, the group of the thread that starts it. The
+// thread is thrown away: the goroutine ends with it locked. In version 2 a
+// thread cannot be moved alone, so the command is, before it has children.
+func (p priority) start(command *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		thread := unix.Gettid()
+		_ = unix.Setpriority(unix.PRIO_PROCESS, thread, lowestNice)
+		_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioWhoThread, 0, ioClassIdle)
+		if p.group != "" && !p.unified {
+			_ = os.WriteFile(filepath.Join(p.group, "tasks"), []byte(strconv.Itoa(thread)), 0)
+		}
+		err := command.Start()
+		if err == nil && p.unified {
+			_ = os.WriteFile(filepath.Join(p.group, "cgroup.procs"), []byte(strconv.Itoa(command.Process.Pid)), 0)
+		}
+		started <- err
+	}()
+	return <-started
 }
 
 // close removes the group unless another build is in it.
 func (p priority) close() {
-	if p.unified != nil {
-		_ = p.unified.Close()
-	}
 	if p.group != "" {
 		_ = os.Remove(p.group)
 	}

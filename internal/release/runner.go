@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,9 +22,8 @@ const killDelay = 5 * time.Second
 type runner struct {
 	toolchain toolchain
 	priority  priority
-	// log gets everything; logPath names it in errors.
-	log     io.Writer
-	logPath string
+	// log gets everything. It is a file, so that a command writes to it itself.
+	log *os.File
 	// lock is inherited by the command, so that it stays held until the last
 	// process of a killed builder has ended.
 	lock *os.File
@@ -49,7 +47,7 @@ func (r runner) run(ctx context.Context, command *exec.Cmd, line func(string)) e
 		return err
 	}
 	command.Stderr = writer
-	if err := r.start(command); err != nil {
+	if err := r.priority.start(command); err != nil {
 		reader.Close()
 		writer.Close()
 		return err
@@ -72,21 +70,9 @@ func (r runner) run(ctx context.Context, command *exec.Cmd, line func(string)) e
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return fmt.Errorf("running %s: %w\n%s(all of it is in %s)", command.Args[0], err, tail, r.logPath)
+		return fmt.Errorf("running %s: %w\n%s(all of it is in %s)", command.Args[0], err, tail, r.log.Name())
 	}
 	return nil
-}
-
-// start starts the command from a thread of low priority, which it inherits.
-// The thread is thrown away: the goroutine ends with it locked.
-func (r runner) start(command *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		r.priority.lower(command)
-		started <- command.Start()
-	}()
-	return <-started
 }
 
 // wait waits for the end of the command and of its output. When the context

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/version"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,8 +86,8 @@ func (s *Store) Dir() string { return s.options.Dir }
 
 // Lookup returns a release that is built. It is cheap: it reads one small file
 // for each part and looks whether the programs are there.
-func (s *Store) Lookup(version string) (Artifacts, bool) {
-	resolved, ok := Resolve(version)
+func (s *Store) Lookup(name string) (Artifacts, bool) {
+	resolved, ok := Resolve(name)
 	if !ok {
 		return Artifacts{}, false
 	}
@@ -99,8 +100,8 @@ func (s *Store) Lookup(version string) (Artifacts, bool) {
 }
 
 // Missing names the parts of a release that are not built.
-func (s *Store) Missing(version string) []string {
-	resolved, ok := Resolve(version)
+func (s *Store) Missing(name string) []string {
+	resolved, ok := Resolve(name)
 	if !ok {
 		return nil
 	}
@@ -125,7 +126,12 @@ func (s *Store) goVersions() []string {
 	if found, err := s.toolchain(context.Background()); err == nil {
 		return []string{found.version}
 	}
-	entries, err := os.ReadDir(s.path("parts"))
+	return recordedGoVersions(s.path("parts"))
+}
+
+// recordedGoVersions are the toolchains of the entries in dir, newest first.
+func recordedGoVersions(dir string) []string {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
@@ -135,10 +141,8 @@ func (s *Store) goVersions() []string {
 			versions = append(versions, entry.Name()[index+1:])
 		}
 	}
-	slices.Sort(versions)
-	versions = slices.Compact(versions)
-	slices.Reverse(versions)
-	return versions
+	slices.SortFunc(versions, func(a, b string) int { return version.Compare(b, a) })
+	return slices.Compact(versions)
 }
 
 func (s *Store) path(elements ...string) string {

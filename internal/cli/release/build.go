@@ -35,7 +35,7 @@ shows how far it is.`,
 			}
 			version, ok := release.Resolve(name)
 			if !ok {
-				return fmt.Errorf("Kubernetes %s is not in the catalog: see berth release list", name)
+				return fmt.Errorf("version %q is not in the catalog: see berth release list", name)
 			}
 			store, err := release.Open(release.Options{InstallPackages: install})
 			if err != nil {
@@ -113,7 +113,7 @@ func (d *display) show(progress release.Progress) {
 			fmt.Fprintln(d.to)
 		}
 		d.last = progress
-		fmt.Fprintf(d.to, "\r\x1b[K%s", Line(progress))
+		fmt.Fprintf(d.to, "\r\x1b[K%s", line(progress))
 		return
 	}
 	quarter := 0
@@ -121,7 +121,7 @@ func (d *display) show(progress release.Progress) {
 		quarter = 4 * progress.Done / progress.Total
 	}
 	if d.last.StepIndex != progress.StepIndex || d.last.Waiting != progress.Waiting || quarter > d.quarter {
-		fmt.Fprintln(d.to, Line(progress))
+		fmt.Fprintln(d.to, line(progress))
 	}
 	d.last, d.quarter = progress, quarter
 }
@@ -132,18 +132,18 @@ func (d *display) end() {
 	}
 }
 
-// Line says in one line how far a build is.
-func Line(progress release.Progress) string {
+// line says in one line how far a build is.
+func line(progress release.Progress) string {
 	elapsed := time.Duration(progress.Elapsed * float64(time.Second)).Round(time.Second)
-	line := fmt.Sprintf("[%d/%d] %s", progress.StepIndex, progress.Steps, progress.Step)
+	text := fmt.Sprintf("[%d/%d] %s", progress.StepIndex, progress.Steps, progress.Step)
 	if progress.Waiting {
-		line += ": another process builds it, waiting"
+		text += ": another process builds it, waiting"
 	}
 	if progress.Total > 0 {
-		line += fmt.Sprintf("  %d of %d packages", progress.Done, progress.Total)
+		text += fmt.Sprintf("  %d of %d packages", progress.Done, progress.Total)
 	}
 	if progress.Detail != "" {
-		line += ", " + progress.Detail
+		text += ", " + progress.Detail
 	}
-	return fmt.Sprintf("%s  %s", line, elapsed)
+	return fmt.Sprintf("%s  %s", text, elapsed)
 }
