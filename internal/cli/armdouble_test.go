@@ -38,8 +38,9 @@ type double struct {
 	*httptest.Server
 	t  *testing.T
 	mu sync.Mutex
-	// ca is what its clients trust.
-	ca []byte
+	// ca is what its clients trust, secret what they log in with.
+	ca     []byte
+	secret string
 	// resources by lower-case id.
 	resources map[string]object
 	// phases that every operation goes through.
@@ -68,7 +69,7 @@ type refusal struct {
 
 func newDouble(t *testing.T) *double {
 	d := &double{t: t, resources: map[string]object{}, polls: map[string]int{}, deletes: map[string]string{},
-		refuse: map[string]refusal{}, certificate: "Y2VydA==", phases: []string{"ControlPlaneReady"}}
+		refuse: map[string]refusal{}, certificate: "Y2VydA==", secret: secret, phases: []string{"ControlPlaneReady"}}
 	d.Server = httptest.NewUnstartedServer(d)
 	d.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse its certificate
 	d.StartTLS()
@@ -86,7 +87,7 @@ func (d *double) session(out, errs io.Writer) *session.Session {
 	}
 	login := cloud.Cloud{
 		ARMEndpoint: d.URL, ActiveDirectoryEndpoint: d.URL, TenantID: tenant, SubscriptionID: subscription,
-		ClientID: client, ClientSecret: secret, CAFile: caFile, Location: "local",
+		ClientID: client, ClientSecret: d.secret, CAFile: caFile, Location: "local",
 	}
 	loginFile := filepath.Join(dir, "login.json")
 	if err := login.Save(loginFile); err != nil {

@@ -386,3 +386,15 @@ func TestCredentialsOfANewClusterAskBeforeTheyReplaceTheOld(t *testing.T) {
 		t.Errorf("the file has not the newest credentials: %v", err)
 	}
 }
+
+func TestALoginThatTheServiceDoesNotKnowIsToldInItsWords(t *testing.T) {
+	d := newDouble(t)
+	d.secret = "an-old-secret"
+	_, errs, code := d.run("aks", "list", "--debug")
+	if code != 1 || !strings.Contains(errs, "ERROR: getting a token: (invalid_client) AADSTS7000215") || !strings.Contains(errs, "berth login") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if strings.Contains(errs, d.secret) {
+		t.Errorf("the secret is in\n%s", errs)
+	}
+}

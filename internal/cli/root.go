@@ -17,6 +17,7 @@ import (
 	"berth.dev/berth/internal/cli/argument"
 	"berth.dev/berth/internal/cli/failure"
 	"berth.dev/berth/internal/cli/group"
+	"berth.dev/berth/internal/cli/release"
 	"berth.dev/berth/internal/cli/session"
 	"berth.dev/berth/internal/cli/version"
 )
@@ -45,6 +46,7 @@ func NewRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(
 		group.NewCommand(s),
 		aks.NewCommand(s),
+		release.NewCommand(),
 		version.NewCommand(s),
 	)
 	return root

@@ -25,6 +25,8 @@ func newBuildCommand() *cobra.Command {
 Only what the cache lacks is built. Ctrl-C keeps what is done; the same command
 goes on from there. While another process builds the same, this one waits and
 shows how far it is.`,
+		Example: `  berth release build
+  berth release build 1.36 --install-packages`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
@@ -69,9 +71,10 @@ func explain(err error) error {
 
 func newVerifyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "verify [VERSION]",
-		Short: "Compare every file of a built version with its checksum",
-		Args:  cobra.MaximumNArgs(1),
+		Use:     "verify [VERSION]",
+		Short:   "Compare every file of a built version with its checksum",
+		Example: `  berth release verify 1.35`,
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			name := ""
 			if len(arguments) > 0 {

@@ -20,8 +20,10 @@ func NewCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "release",
 		Short: "List and build the Kubernetes releases that clusters run",
-		Args:  cobra.NoArgs,
-		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
+		Example: `  berth release list
+  berth release build 1.35`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(newListCommand(), newBuildCommand(), newVerifyCommand())
 	return command
@@ -62,7 +64,9 @@ func newListCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List the Kubernetes versions and whether they are built",
-		Args:  cobra.NoArgs,
+		Example: `  berth release list
+  berth release list --output json`,
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			store, err := release.Open(release.Options{})
 			if err != nil {
