@@ -18,6 +18,7 @@ import (
 	"berth.dev/berth/internal/cli/failure"
 	"berth.dev/berth/internal/cli/group"
 	"berth.dev/berth/internal/cli/release"
+	"berth.dev/berth/internal/cli/service"
 	"berth.dev/berth/internal/cli/session"
 	"berth.dev/berth/internal/cli/version"
 )
@@ -43,6 +44,7 @@ func NewRoot(s *session.Session) *cobra.Command {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
+	root.AddCommand(service.Commands()...)
 	root.AddCommand(
 		group.NewCommand(s),
 		aks.NewCommand(s),

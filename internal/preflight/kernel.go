@@ -1,7 +1,6 @@
 package preflight
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/vishvananda/netlink"
 
 	"berth.dev/berth/internal/network"
 )
@@ -154,10 +152,10 @@ func (h host) network() Finding {
 // checkRange says whether the range of public addresses is free.
 func (h host) checkRange(options Options) Finding {
 	const name = "public range"
-	if !options.PublicRange.IsValid() || options.Running {
+	if !options.PublicRange.IsValid() || options.Running || options.HostRoutes == nil {
 		return ok(name, "Berth uses its own, or picks a free one")
 	}
-	routes, err := HostRoutes()
+	routes, err := options.HostRoutes()
 	if err != nil {
 		return warning(name, "", "cannot read the host's routes: %v", err)
 	}
@@ -165,25 +163,4 @@ func (h host) checkRange(options Options) Finding {
 		return failed(name, "berth up --public-range <a free range>", "%s is taken: the host has a route to %s", options.PublicRange, route)
 	}
 	return ok(name, "%s is free", options.PublicRange)
-}
-
-// HostRoutes are the destinations of the host's own routes.
-func HostRoutes() ([]netip.Prefix, error) {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	if err != nil {
-		return nil, err
-	}
-	var prefixes []netip.Prefix
-	for _, route := range routes {
-		if route.Dst == nil {
-			continue
-		}
-		address, ok := netip.AddrFromSlice(route.Dst.IP.To4())
-		if !ok {
-			continue
-		}
-		bits, _ := route.Dst.Mask.Size()
-		prefixes = append(prefixes, netip.PrefixFrom(address, bits))
-	}
-	return prefixes, nil
 }

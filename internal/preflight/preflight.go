@@ -43,6 +43,8 @@ type Options struct {
 	Listen string
 	// PublicRange is the pool of public addresses, the zero Prefix if Berth may choose.
 	PublicRange netip.Prefix
+	// HostRoutes reads the destinations of the host's routes; nil if nobody asks.
+	HostRoutes func() ([]netip.Prefix, error)
 	// Running is true if the install's own daemon runs, so that its port is its own.
 	Running bool
 }

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"berth.dev/berth/internal/cloud"
+	"berth.dev/berth/internal/controller"
+	"berth.dev/berth/internal/host/agent"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/release"
+)
+
+// newManager makes the manager with every controller and the host agent. One
+// daemon holds the home, so there is no leader to elect.
+func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, who cloud.Cloud) (manager.Manager, error) {
+	timeout := shutdownTimeout
+	m, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		MapperProvider: func(*rest.Config, *http.Client) (apimeta.RESTMapper, error) {
+			return newMapper(scheme), nil
+		},
+		// Secrets lie in one namespace; nothing else of the API server's own is watched.
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{naming.SystemNamespace: {}}},
+		}},
+		Metrics:                 metricsserver.Options{BindAddress: "0"}, // served with the daemon's own
+		HealthProbeBindAddress:  "0",
+		GracefulShutdownTimeout: &timeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the controller manager: %w", err)
+	}
+	if err := controller.Add(m, controller.Dependencies{
+		History: d.history, Releases: d.releases, Zone: d.options.DNSZone, TenantID: who.TenantID, Clock: clock.RealClock{},
+	}); err != nil {
+		return nil, fmt.Errorf("adding the controllers: %w", err)
+	}
+	var versions []string
+	for _, v := range release.Versions() {
+		versions = append(versions, v.Version)
+	}
+	return m, agent.Add(m, agent.Dependencies{
+		Home: d.home, HostName: naming.LocalHost, Clock: clock.RealClock{},
+		Runtime: d.drivers.runtime, Provider: d.drivers.provider, Fabric: d.drivers.fabric,
+		Releases: d.releases, Versions: versions,
+	})
+}

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/controlplane/process"
+	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/host/cgroup"
+	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/machine/sandbox"
+	"berth.dev/berth/internal/network"
+	"berth.dev/berth/internal/network/linux"
+)
+
+// drivers are the three interfaces to the host, as this install has them.
+type drivers struct {
+	cgroups  cgroup.Hierarchy
+	runtime  controlplane.Runtime
+	provider machine.Provider
+	fabric   network.Fabric
+}
+
+// newDrivers makes the drivers. supervisor is the path of the berth-supervisor
+// program that outlives the daemon.
+func newDrivers(h home.Home, supervisor string) (drivers, error) {
+	cgroups, err := cgroup.Detect()
+	if err != nil {
+		return drivers{}, fmt.Errorf("looking at the host's cgroups: %w", err)
+	}
+	return drivers{
+		cgroups:  cgroups,
+		runtime:  process.New(process.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
+		provider: sandbox.New(sandbox.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
+		fabric:   linux.New(linux.Options{Instance: h.Instance}),
+	}, nil
+}
+
+// hostRoutes is how the host's routes are read.
+func hostRoutes() func() ([]netip.Prefix, error) { return linux.HostRoutes }
+
+// supervisorName is the program that stands beside every control plane and machine.
+const supervisorName = "berth-supervisor"
+
+// installSupervisor copies the supervisor that lies beside this program into
+// the home, so that a rebuild or an upgrade of Berth disturbs nothing that runs.
+func installSupervisor(h home.Home) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	return h.InstallProgram(filepath.Join(filepath.Dir(self), supervisorName))
+}
+
+// instanceInUse says whether anything on this host carries an instance id.
+func instanceInUse(instance string) bool {
+	matches, err := filepath.Glob("/run/netns/berth-" + instance + "-*")
+	if err != nil || len(matches) > 0 {
+		return true
+	}
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/berth-" + instance)
+	return err != nil || len(groups) > 0
+}

@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netns"
+)
+
+// The limits of a connection to the front end: a client that is slower is cut off.
+const (
+	headerTimeout   = 10 * time.Second
+	requestTimeout  = 60 * time.Second
+	responseTimeout = 120 * time.Second
+	idleTimeout     = 120 * time.Second
+	maxHeaderBytes  = 64 << 10
+	// shutdownTimeout is how long requests have to end when the daemon stops.
+	shutdownTimeout = 5 * time.Second
+)
+
+// portsToTry is how many ports after the default one are tried.
+const portsToTry = 100
+
+// listenFront opens the front end's listener on the host. Without an address
+// it takes the first free port from the default one on, and stores it.
+func listenFront(address string) (net.Listener, error) {
+	if address != "" {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listening for ARM: %w (berth up --listen names another address)", err)
+		}
+		return listener, nil
+	}
+	var err error
+	for port := defaultListenPort; port < defaultListenPort+portsToTry; port++ {
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return listener, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return nil, fmt.Errorf("listening for ARM: %w", err)
+}
+
+// listenMetrics opens the listener of metrics and health.
+func listenMetrics(address string) (net.Listener, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for metrics: %w (berth up --metrics-listen names another address)", err)
+	}
+	return listener, nil
+}
+
+// listenIn opens a listener inside a network namespace. The socket stays in
+// it, whatever the thread does afterwards.
+func listenIn(namespace, address string) (net.Listener, error) {
+	type result struct {
+		listener net.Listener
+		err      error
+	}
+	done := make(chan result, 1)
+	go func() {
+		// The thread is never given back: it ends with this goroutine, and so
+		// nothing else ever runs in the namespace.
+		runtime.LockOSThread()
+		handle, err := netns.GetFromPath(namespace)
+		if err != nil {
+			done <- result{err: fmt.Errorf("opening the namespace %s: %w", namespace, err)}
+			return
+		}
+		defer handle.Close()
+		if err := netns.Set(handle); err != nil {
+			done <- result{err: fmt.Errorf("entering the namespace %s: %w", namespace, err)}
+			return
+		}
+		listener, err := net.Listen("tcp4", address)
+		done <- result{listener: listener, err: err}
+	}()
+	r := <-done
+	return r.listener, r.err
+}
+
+// serve answers on listeners until the context ends, and lets requests that
+// are under way end.
+func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) error {
+	failed := make(chan error, len(listeners))
+	for _, listener := range listeners {
+		go func() {
+			if server.TLSConfig != nil {
+				failed <- server.ServeTLS(listener, "", "")
+			} else {
+				failed <- server.Serve(listener)
+			}
+		}()
+	}
+	running := len(listeners)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		running--
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if shutdownErr := server.Shutdown(stopping); shutdownErr != nil {
+		err = errors.Join(err, server.Close())
+	}
+	for range running {
+		<-failed
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// newServer is an HTTP server with the front end's limits.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      responseTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that clients broke off
+	}
+}

@@ -1,0 +1,223 @@
+// Package app wires Berth together: which drivers, controllers and listeners
+// there are, in what order they start, and how an install is started, asked
+// and stopped. It is the only package that knows every other; it decides
+// nothing that one of them could decide.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/preflight"
+	"berth.dev/berth/internal/release"
+)
+
+// Options are what an operator decides of an install. A flag that is not given
+// is taken from the environment, then from what the install was last started
+// with, then from its default.
+type Options struct {
+	// Home is the home directory.
+	Home string
+	// CacheDir is where built releases lie.
+	CacheDir string
+	// Listen is the address of the front end on the host.
+	Listen string
+	// PublicURL is the base URL under which clients know the front end; empty: the address on loopback.
+	PublicURL string
+	// DNSZone is the zone that clusters' names lie in, Location the region's name.
+	DNSZone, Location string
+	// PublicRange is the pool of public addresses; empty: a free one is picked.
+	PublicRange string
+	// CPUOvercommit and MemoryOvercommit say how much more than the host has is given out.
+	CPUOvercommit, MemoryOvercommit int32
+	// AllowNoAgentPools accepts clusters without agent pools.
+	AllowNoAgentPools bool
+	// DNSResolvable says that the zone can be resolved by clients, so that kubeconfigs carry names.
+	DNSResolvable bool
+	// MetricsListen is the address of metrics and health on loopback.
+	MetricsListen string
+	// LogFormat is text or json.
+	LogFormat string
+}
+
+// The defaults that have to be chosen on a host are not among these.
+const (
+	defaultListenPort = 7443
+	defaultDNSZone    = "berth.internal"
+	defaultLocation   = "local"
+	// A virtual CPU is mostly idle; memory that is given out twice is seldom
+	// all used, and a machine that overuses it is stopped by its own limit.
+	defaultCPUOvercommit    = 8
+	defaultMemoryOvercommit = 2
+)
+
+// BindFlags adds the options to a command's flags.
+func (o *Options) BindFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Home, "home", "", "directory of the install's state (default "+home.DefaultDir+")")
+	flags.StringVar(&o.CacheDir, "cache-dir", release.DefaultDir, "directory of built Kubernetes releases")
+	flags.StringVar(&o.Listen, "listen", "", "address and port of the ARM front end (default 127.0.0.1:7443, or the next free port)")
+	flags.StringVar(&o.PublicURL, "public-url", "", "base URL under which clients reach the front end (default the address on loopback)")
+	flags.StringVar(&o.DNSZone, "dns-zone", defaultDNSZone, "DNS zone that the names of clusters lie in; decided once")
+	flags.StringVar(&o.Location, "location", defaultLocation, "name of the install's only region; decided once")
+	flags.StringVar(&o.PublicRange, "public-range", "", "pool of public addresses (default a free /20 of 198.18.0.0/15); decided once")
+	flags.Int32Var(&o.CPUOvercommit, "cpu-overcommit", defaultCPUOvercommit, "virtual CPUs that are given out for each CPU")
+	flags.Int32Var(&o.MemoryOvercommit, "memory-overcommit", defaultMemoryOvercommit, "MiB of memory that are given out for each MiB")
+	flags.BoolVar(&o.AllowNoAgentPools, "allow-no-agent-pools", false, "accept clusters without agent pools, for customers who bring their own nodes")
+	flags.BoolVar(&o.DNSResolvable, "dns-resolvable", false, "clients can resolve the DNS zone: kubeconfigs carry names instead of addresses")
+	flags.StringVar(&o.MetricsListen, "metrics-listen", "", "loopback address of metrics and health (default a free port)")
+	flags.StringVar(&o.LogFormat, "log-format", "text", "format of the log: text or json")
+}
+
+// environment names the variable that stands in for each flag.
+func environment() map[string]string {
+	return map[string]string{
+		"home":                 "BERTH_HOME",
+		"cache-dir":            "BERTH_CACHE",
+		"listen":               "BERTH_LISTEN",
+		"public-url":           "BERTH_PUBLIC_URL",
+		"dns-zone":             "BERTH_DNS_ZONE",
+		"location":             "BERTH_LOCATION",
+		"public-range":         "BERTH_PUBLIC_RANGE",
+		"cpu-overcommit":       "BERTH_CPU_OVERCOMMIT",
+		"memory-overcommit":    "BERTH_MEMORY_OVERCOMMIT",
+		"allow-no-agent-pools": "BERTH_ALLOW_NO_AGENT_POOLS",
+		"dns-resolvable":       "BERTH_DNS_RESOLVABLE",
+		"metrics-listen":       "BERTH_METRICS_LISTEN",
+		"log-format":           "BERTH_LOG_FORMAT",
+	}
+}
+
+// transient are the flags that are no property of an install.
+func transient() map[string]bool { return map[string]bool{"home": true, "log-format": true} }
+
+// once are the flags that cannot change after the first start, because
+// clusters carry them.
+func once() []string { return []string{"dns-zone", "location"} }
+
+// Complete fills in what was not given on the command line. flags are the set
+// that BindFlags was called with, parsed.
+func (o *Options) Complete(flags *pflag.FlagSet) error {
+	given := map[string]bool{}
+	for name, variable := range environment() {
+		flag := flags.Lookup(name)
+		value, set := os.LookupEnv(variable)
+		given[name] = flag.Changed || set && value != ""
+		if flag.Changed || !given[name] {
+			continue
+		}
+		if err := flags.Set(name, value); err != nil {
+			return fmt.Errorf("reading %s from the environment: %w", variable, err)
+		}
+	}
+	dir, err := home.Dir(o.Home)
+	if err != nil {
+		return fmt.Errorf("finding the home: %w", err)
+	}
+	o.Home = dir
+	stored := map[string]string{}
+	if _, err := home.ReadJSON(home.Home{Dir: dir}.OptionsFile(), &stored); err != nil {
+		return err
+	}
+	for _, name := range once() {
+		if was, known := stored[name]; known && given[name] && was != flags.Lookup(name).Value.String() {
+			return fmt.Errorf("--%s was decided as %q when this install was first started and cannot change: clusters carry it", name, was)
+		}
+	}
+	for name, value := range stored {
+		if flags.Lookup(name) == nil || given[name] || transient()[name] {
+			continue
+		}
+		if err := flags.Set(name, value); err != nil {
+			return fmt.Errorf("reading the stored option %s: %w", name, err)
+		}
+	}
+	return o.Validate()
+}
+
+// Validate finds every option that cannot be.
+func (o *Options) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	label := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	if !label.MatchString(o.Location) {
+		problem("--location %q: use lower-case letters, digits and dashes", o.Location)
+	}
+	for part := range strings.SplitSeq(o.DNSZone, ".") {
+		if !label.MatchString(part) {
+			problem("--dns-zone %q: use a DNS name in lower case", o.DNSZone)
+			break
+		}
+	}
+	for flag, address := range map[string]string{"listen": o.Listen, "metrics-listen": o.MetricsListen} {
+		if address == "" {
+			continue
+		}
+		if _, err := netip.ParseAddrPort(address); err != nil {
+			problem("--%s %q: use an address and a port, e.g. 127.0.0.1:7443", flag, address)
+		}
+	}
+	if o.MetricsListen != "" {
+		if address, err := netip.ParseAddrPort(o.MetricsListen); err == nil && !address.Addr().IsLoopback() {
+			problem("--metrics-listen %q: metrics and health carry no authentication and stay on loopback", o.MetricsListen)
+		}
+	}
+	if o.PublicURL != "" {
+		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			problem("--public-url %q: use https://<host>[:<port>] without a path", o.PublicURL)
+		}
+	}
+	if o.PublicRange != "" {
+		if prefix, err := netip.ParsePrefix(o.PublicRange); err != nil || !prefix.Addr().Is4() || prefix != prefix.Masked() || prefix.Bits() > 26 {
+			problem("--public-range %q: use an IPv4 range of 64 addresses or more in canonical notation, e.g. 198.18.0.0/20", o.PublicRange)
+		}
+	}
+	if o.CPUOvercommit < 1 || o.MemoryOvercommit < 1 {
+		problem("--cpu-overcommit and --memory-overcommit are 1 or more")
+	}
+	if o.LogFormat != "text" && o.LogFormat != "json" {
+		problem("--log-format %q: use text or json", o.LogFormat)
+	}
+	return errors.Join(problems...)
+}
+
+// store keeps the options for the next start.
+func (o *Options) store(h home.Home) error {
+	var copied Options
+	flags := pflag.NewFlagSet("stored", pflag.ContinueOnError)
+	copied.BindFlags(flags)
+	copied = *o
+	values := map[string]string{}
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if !transient()[flag.Name] {
+			values[flag.Name] = flag.Value.String()
+		}
+	})
+	return home.WriteJSON(h.OptionsFile(), values, 0o644)
+}
+
+// arguments are the options as a command line. None of them is a secret.
+func (o *Options) arguments() []string {
+	var copied Options
+	flags := pflag.NewFlagSet("arguments", pflag.ContinueOnError)
+	copied.BindFlags(flags)
+	copied = *o
+	var arguments []string
+	flags.VisitAll(func(flag *pflag.Flag) {
+		arguments = append(arguments, "--"+flag.Name+"="+flag.Value.String())
+	})
+	return arguments
+}
+
+// preflight are the checks that the options ask for.
+func (o *Options) preflight() preflight.Options {
+	prefix, _ := netip.ParsePrefix(o.PublicRange) // the zero Prefix stands for "not given"
+	return preflight.Options{Home: o.Home, Cache: o.CacheDir, Listen: o.Listen, PublicRange: prefix, HostRoutes: hostRoutes()}
+}

@@ -1,0 +1,342 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"berth.dev/berth/api/crds"
+	"berth.dev/berth/internal/cloud"
+	"berth.dev/berth/internal/history"
+	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/host/agent"
+	"berth.dev/berth/internal/host/cgroup"
+	"berth.dev/berth/internal/management"
+	"berth.dev/berth/internal/preflight"
+	"berth.dev/berth/internal/release"
+)
+
+// ErrPreflight says that the host lacks something; the message names it all.
+var ErrPreflight = errors.New("this host cannot run Berth as it is")
+
+// daemon is one run of the service.
+type daemon struct {
+	options  Options
+	home     home.Home
+	log      *slog.Logger
+	record   *record
+	releases *release.Store
+	drivers  drivers
+	history  *history.Store
+}
+
+// Run is the daemon: it starts everything, serves until the context ends, and
+// leaves what runs clusters running.
+func Run(ctx context.Context, o Options, output io.Writer) error {
+	log := newLogger(o.LogFormat, output)
+	if err := checkHost(o, log); err != nil {
+		return err
+	}
+	h, err := home.Create(o.Home, instanceInUse)
+	if err != nil {
+		return err
+	}
+	lock, err := h.Lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	log = log.With("instance", h.Instance)
+	record, err := newRecord(h, log)
+	if err != nil {
+		return err
+	}
+	d := &daemon{options: o, home: h, log: log, record: record}
+	err = d.run(ctx)
+	record.update(func(r *home.Daemon) {
+		r.Phase, r.Message = home.PhaseStopped, ""
+		if err != nil {
+			r.Phase, r.Message = home.PhaseFailed, err.Error()
+		}
+	})
+	log.Info("stopped", "error", err)
+	return err
+}
+
+// checkHost refuses a host that lacks what Berth cannot do without.
+func checkHost(o Options, log *slog.Logger) error {
+	findings := preflight.Check(o.preflight())
+	for _, f := range preflight.Unmet(findings) {
+		log.Warn("preflight: "+f.Message, "check", f.Name, "level", f.Level, "mend", f.Mend)
+	}
+	if !preflight.Failed(findings) {
+		return nil
+	}
+	var screen strings.Builder
+	if err := preflight.Render(&screen, preflight.Unmet(findings)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w:\n%s", ErrPreflight, screen.String())
+}
+
+// run starts the parts in order and serves.
+func (d *daemon) run(ctx context.Context) error {
+	supervisor, err := installSupervisor(d.home)
+	if err != nil {
+		return err
+	}
+	if d.drivers, err = newDrivers(d.home, supervisor); err != nil {
+		return err
+	}
+	if d.history, err = history.Open(d.home.HistoryFile()); err != nil {
+		return err
+	}
+	defer d.history.Close()
+	artifacts, err := d.ensureRelease(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := d.listen()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	config, err := d.ensureManagement(ctx, management.New(d.home, supervisor, artifacts.Binaries))
+	if err != nil {
+		return err
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	// Uncached: a GET after an acknowledged write has to return that write.
+	live, err := client.New(config, client.Options{Scheme: scheme, Mapper: newMapper(scheme)})
+	if err != nil {
+		return fmt.Errorf("reaching the management API: %w", err)
+	}
+	if err := d.bootstrap(ctx, live, l); err != nil {
+		return err
+	}
+	m, err := d.newManager(config, scheme, l.identity)
+	if err != nil {
+		return err
+	}
+	return d.serve(ctx, m, live, l)
+}
+
+// ensureRelease makes sure that the default release is built: the management
+// API runs the same binaries that clusters get.
+func (d *daemon) ensureRelease(ctx context.Context) (release.Artifacts, error) {
+	var err error
+	if d.releases, err = release.Open(release.Options{Dir: d.options.CacheDir, InstallPackages: true}); err != nil {
+		return release.Artifacts{}, err
+	}
+	version, ok := release.Resolve("")
+	if !ok {
+		return release.Artifacts{}, errors.New("the catalog of releases has no default")
+	}
+	if artifacts, built := d.releases.Lookup(version.Version); built {
+		return artifacts, nil
+	}
+	d.log.Info("building the default release", "version", version.Version, "cache", d.options.CacheDir)
+	artifacts, err := d.releases.Build(ctx, version.Version, func(p release.Progress) { d.record.Report(agent.Describe(p)) })
+	if err != nil {
+		return artifacts, fmt.Errorf("building Kubernetes %s: %w", version.Version, err)
+	}
+	return artifacts, nil
+}
+
+// ensureManagement starts or adopts the management API and brings its
+// definitions up to date.
+func (d *daemon) ensureManagement(ctx context.Context, server *management.Server) (*rest.Config, error) {
+	d.record.Report("starting the management API")
+	if err := d.drivers.cgroups.Create(server.CgroupPath(), cgroup.Limits{}); err != nil {
+		return nil, fmt.Errorf("making the cgroup of the management API: %w", err)
+	}
+	config, err := server.Ensure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.record.Report("applying the definitions of Berth's kinds")
+	return config, management.ApplyDefinitions(ctx, config, crds.Files)
+}
+
+// listening is what the daemon answers on and as whom.
+type listening struct {
+	front, edge, metrics net.Listener
+	edgeAddress          netip.Addr
+	identity             cloud.Cloud
+}
+
+func (l *listening) close() {
+	for _, listener := range []net.Listener{l.front, l.edge, l.metrics} {
+		if listener != nil {
+			listener.Close()
+		}
+	}
+}
+
+// listen opens the listeners on the host, stores which they are, and names
+// the install's identity after them.
+func (d *daemon) listen() (*listening, error) {
+	l := &listening{}
+	err := func() (err error) {
+		if l.front, err = listenFront(d.options.Listen); err != nil {
+			return err
+		}
+		if l.metrics, err = listenMetrics(d.options.MetricsListen); err != nil {
+			return err
+		}
+		d.options.Listen, d.options.MetricsListen = l.front.Addr().String(), l.metrics.Addr().String()
+		if err := d.options.store(d.home); err != nil {
+			return err
+		}
+		l.identity, err = ensureIdentity(d.home, d.options, d.publicURL())
+		return err
+	}()
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// bootstrap makes the objects that everything else starts from, the edge, and
+// the listener on it.
+func (d *daemon) bootstrap(ctx context.Context, live client.Client, l *listening) error {
+	d.record.Report("making the edge")
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ensurePrincipal(groupCtx, live, l.identity) })
+	group.Go(func() error {
+		plan, err := ensureHost(groupCtx, live, d.options, d.drivers.fabric)
+		l.edgeAddress = plan.FrontEnd
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	var err error
+	if l.edge, err = listenIn(d.drivers.fabric.EdgeNamespace(), netip.AddrPortFrom(l.edgeAddress, 443).String()); err != nil {
+		return fmt.Errorf("listening for ARM on the edge: %w", err)
+	}
+	return nil
+}
+
+// serve runs everything that goes on until the context ends.
+func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Client, l *listening) error {
+	handler, err := d.newFrontEnd(ctx, live, l)
+	if err != nil {
+		return err
+	}
+	authority, err := ensureAuthority(d.home)
+	if err != nil {
+		return err
+	}
+	server := newServer(handler, d.log)
+	server.TLSConfig = tlsConfig(newCertificates(authority, d.options, l.edgeAddress))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serve(groupCtx, server, l.front, l.edge) })
+	group.Go(func() error { return serve(groupCtx, newServer(d.newMetrics(m, live), d.log), l.metrics) })
+	group.Go(func() error {
+		if err := m.Start(groupCtx); err != nil {
+			return fmt.Errorf("running the controllers: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { return d.pruneHistory(groupCtx) })
+	group.Go(func() error {
+		if !m.GetCache().WaitForCacheSync(groupCtx) {
+			return nil // it is stopping
+		}
+		d.ready(l)
+		return nil
+	})
+	return group.Wait()
+}
+
+// ready tells whoever waits.
+func (d *daemon) ready(l *listening) {
+	d.record.update(func(r *home.Daemon) {
+		r.Phase, r.Message, r.Ready = home.PhaseReady, "", time.Now().UTC()
+		r.ARMEndpoint = d.localURL()
+		r.EdgeEndpoint = "https://" + l.edgeAddress.String()
+		r.MetricsEndpoint = "http://" + l.metrics.Addr().String()
+	})
+	d.log.Info("ready", "arm", d.localURL(), "edge", "https://"+l.edgeAddress.String(), "metrics", "http://"+l.metrics.Addr().String())
+}
+
+// localURL is the front end's address on this host.
+func (d *daemon) localURL() string {
+	address, err := netip.ParseAddrPort(d.options.Listen)
+	if err != nil || address.Addr().IsUnspecified() {
+		_, port, _ := net.SplitHostPort(d.options.Listen)
+		return "https://127.0.0.1:" + port
+	}
+	return "https://" + address.String()
+}
+
+// publicURL is the address that clients are told.
+func (d *daemon) publicURL() string {
+	if d.options.PublicURL != "" {
+		return strings.TrimRight(d.options.PublicURL, "/")
+	}
+	return d.localURL()
+}
+
+// pruneHistory drops operations that are past their retention.
+func (d *daemon) pruneHistory(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if _, err := d.history.Prune(time.Now().Add(-history.Retention)); err != nil {
+			d.log.Warn("cannot prune the operation history", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// newLogger is the daemon's log, which the libraries write to as well.
+func newLogger(format string, output io.Writer) *slog.Logger {
+	if output == nil {
+		output = os.Stderr
+	}
+	var handler slog.Handler = slog.NewTextHandler(output, nil)
+	if format == "json" {
+		handler = slog.NewJSONHandler(output, nil)
+	}
+	sink := logr.FromSlogHandler(handler)
+	ctrl.SetLogger(sink)
+	klog.SetLogger(sink)
+	return slog.New(handler)
+}
+
+// health answers ok, or why not.
+func health(check func(*http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := check(r); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	}
+}

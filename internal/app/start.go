@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth.dev/berth/internal/home"
+)
+
+// ErrNotRunning says that no daemon runs.
+var ErrNotRunning = errors.New("the service is not running")
+
+// recordInterval is how often a starting daemon's record is read.
+const recordInterval = 50 * time.Millisecond
+
+// maxLog is the size at which the log of an earlier run is set aside.
+const maxLog = 64 << 20
+
+// Start starts the daemon in the background and waits until it serves, telling
+// what it does meanwhile. A daemon that runs already is left alone.
+func Start(ctx context.Context, o Options, tell func(message string)) (home.Daemon, error) {
+	if h, err := home.Open(o.Home); err == nil {
+		if running, _, err := h.ReadDaemon(); err == nil && running.Alive() {
+			tell("the service is already running")
+			return follow(ctx, h, running.PID, nil, tell)
+		}
+	}
+	if err := checkHost(o, newLogger("text", io.Discard)); err != nil {
+		return home.Daemon{}, err
+	}
+	h, err := home.Create(o.Home, instanceInUse)
+	if err != nil {
+		return home.Daemon{}, err
+	}
+	if err := o.store(h); err != nil {
+		return home.Daemon{}, err
+	}
+	process, err := launch(h, o)
+	if err != nil {
+		return home.Daemon{}, err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- process.Wait() }() // ends with the daemon, or with this command
+	return follow(ctx, h, process.Process.Pid, exited, tell)
+}
+
+// launch starts this program again as the daemon, in a session of its own so
+// that the terminal's end does not reach it. Its output is appended to a file:
+// a pipe would break when this command ends.
+func launch(h home.Home, o Options) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	if info, err := os.Stat(h.LogFile()); err == nil && info.Size() > maxLog {
+		if err := os.Rename(h.LogFile(), h.LogFile()+".1"); err != nil {
+			return nil, fmt.Errorf("setting the old log aside: %w", err)
+		}
+	}
+	log, err := os.OpenFile(h.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	defer log.Close()
+	o.LogFormat = "json"
+	command := exec.Command(self, append([]string{"up"}, o.arguments()...)...)
+	command.Dir = "/"
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("starting the service: %w", err)
+	}
+	return command, nil
+}
+
+// follow waits until the daemon of a pid is ready, and fails with its reason
+// if it ends before. exited is nil for a daemon that somebody else started.
+func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell func(string)) (home.Daemon, error) {
+	tick := time.NewTicker(recordInterval)
+	defer tick.Stop()
+	told := ""
+	for {
+		daemon, found, err := h.ReadDaemon()
+		switch current := found && daemon.PID == pid; {
+		case err != nil:
+			return daemon, err
+		case current && daemon.Phase == home.PhaseReady:
+			return daemon, nil
+		case current && daemon.Phase == home.PhaseFailed:
+			return daemon, errors.New(daemon.Message)
+		case current && daemon.Message != told:
+			told = daemon.Message
+			tell(told)
+		case current && exited == nil && !daemon.Alive():
+			return daemon, fmt.Errorf("the service ended before it was ready: see %s", h.LogFile())
+		}
+		select {
+		case <-ctx.Done():
+			return daemon, fmt.Errorf("%w: the service goes on starting; berth status shows how it stands", ctx.Err())
+		case err := <-exited:
+			daemon, _, readErr := h.ReadDaemon()
+			if readErr == nil && daemon.PID == pid && daemon.Phase == home.PhaseFailed {
+				return daemon, errors.New(daemon.Message)
+			}
+			return daemon, fmt.Errorf("the service ended before it was ready (%v): %s", err, lastLine(h.LogFile()))
+		case <-tick.C:
+		}
+	}
+}
+
+// lastLine is the last line of a log, for an error that nothing else explains.
+func lastLine(path string) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "see " + path
+	}
+	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return lines[len(lines)-1] + " (" + filepath.Base(path) + ")"
+}
+
+// StopDaemon ends the daemon of a home and waits for its end; ErrNotRunning if
+// there is none. What runs clusters goes on.
+func StopDaemon(ctx context.Context, h home.Home) error {
+	daemon, found, err := h.ReadDaemon()
+	if err != nil {
+		return err
+	}
+	if !found || !daemon.Alive() {
+		return ErrNotRunning
+	}
+	// The descriptor stands for this process and no later one of the same pid.
+	process, err := unix.PidfdOpen(daemon.PID, 0)
+	if err != nil {
+		return fmt.Errorf("stopping the service: %w", err)
+	}
+	defer unix.Close(process)
+	if !daemon.Alive() { // it was another process that the descriptor was opened for
+		return ErrNotRunning
+	}
+	for _, step := range []struct {
+		signal unix.Signal
+		wait   time.Duration
+	}{{unix.SIGTERM, 30 * time.Second}, {unix.SIGKILL, 10 * time.Second}} {
+		if err := unix.PidfdSendSignal(process, step.signal, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("stopping the service: %w", err)
+		}
+		ended, err := waitEnd(ctx, process, step.wait)
+		if err != nil || ended {
+			return err
+		}
+	}
+	return fmt.Errorf("stopping the service: process %d does not end", daemon.PID)
+}
+
+// waitEnd waits for a process's end: its descriptor becomes readable then.
+func waitEnd(ctx context.Context, process int, timeout time.Duration) (ended bool, err error) {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, 200)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return false, fmt.Errorf("waiting for the service to end: %w", err)
+		}
+		if n > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Restart ends the daemon, if one runs, and starts it with its stored options.
+func Restart(ctx context.Context, o Options, tell func(string)) (home.Daemon, error) {
+	h, err := home.Open(o.Home)
+	if err != nil {
+		return home.Daemon{}, err
+	}
+	tell("stopping the service; clusters go on")
+	if err := StopDaemon(ctx, h); err != nil && !errors.Is(err, ErrNotRunning) {
+		return home.Daemon{}, err
+	}
+	return Start(ctx, o, tell)
+}
