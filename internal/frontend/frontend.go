@@ -1,0 +1,135 @@
+// Package frontend is the service's one HTTP handler: the token service and the
+// resource providers behind authentication, authorization, access log and
+// metrics. It holds no state, so several may answer side by side.
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/history"
+	"berth.dev/berth/internal/identity"
+	"berth.dev/berth/internal/rp/containerservice"
+	"berth.dev/berth/internal/rp/operation"
+	"berth.dev/berth/internal/rp/resources"
+)
+
+// Config is what the front end needs.
+type Config struct {
+	// Client reaches the management API. It must not cache: a GET after an
+	// acknowledged write returns that write.
+	Client client.Client
+	// History has the ended operations.
+	History *history.Store
+	// Tokens is the token service.
+	Tokens *identity.Service
+	// TenantID is the only tenant, Location the only region.
+	TenantID, Location string
+	// DNSZone is the install zone. DNSResolvable says that the operator has
+	// declared it resolvable, so that kubeconfigs name FQDNs.
+	DNSZone       string
+	DNSResolvable bool
+	// PublicURL is the base URL of the service; answers use the caller's own.
+	PublicURL string
+	// AllowNoAgentPools accepts clusters without agent pools.
+	AllowNoAgentPools bool
+	// Log takes the access log and errors.
+	Log *slog.Logger
+	// Registerer takes the metrics; none if nil.
+	Registerer prometheus.Registerer
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// frontend is the handler.
+type frontend struct {
+	config    Config
+	router    *arm.Router
+	resources *resources.Provider
+	metrics   *metrics
+}
+
+// New makes the handler.
+func New(config Config) (http.Handler, error) {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	store := operation.Store{Client: config.Client, History: config.History, Now: config.Now, ClusterID: containerservice.IDOf}
+	clusters, err := containerservice.NewProvider(containerservice.Options{
+		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, TenantID: config.TenantID,
+		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Now: config.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("wiring Microsoft.ContainerService: %w", err)
+	}
+	f := &frontend{config: config, resources: &resources.Provider{
+		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location,
+		Namespaces: []resources.Namespace{
+			{Name: containerservice.Namespace, Types: resourceTypes(clusters.ResourceTypes()), List: clusters.ListResources},
+			{Name: "Microsoft.Resources", Types: []resources.ResourceType{
+				{Name: "subscriptions", Versions: resources.Versions()}, {Name: "resourceGroups", Versions: resources.Versions()},
+				{Name: "tenants", Versions: resources.Versions()}, {Name: "providers", Versions: resources.Versions()},
+			}},
+		},
+	}}
+	if f.metrics, err = newMetrics(config.Registerer); err != nil {
+		return nil, fmt.Errorf("registering the front end's metrics: %w", err)
+	}
+	if f.router, err = arm.NewRouter(f.routes(clusters)); err != nil {
+		return nil, fmt.Errorf("wiring routes: %w", err)
+	}
+	return f, nil
+}
+
+// routes is every route of the service, in the order in which they are tried.
+func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
+	var routes []arm.Route
+	routes = append(routes, arm.Route{Method: http.MethodGet, Pattern: "/metadata/endpoints", Public: true, Handle: f.metadata})
+	routes = append(routes, clusters.Routes()...)
+	routes = append(routes, f.resources.Routes()...)
+	routes = append(routes, f.config.Tokens.Routes()...)
+	return routes
+}
+
+func resourceTypes(versions map[string][]string) []resources.ResourceType {
+	var types []resources.ResourceType
+	for name, list := range versions {
+		types = append(types, resources.ResourceType{Name: name, Versions: list})
+	}
+	sort.Slice(types, func(i, j int) bool { return types[i].Name < types[j].Name })
+	return types
+}
+
+// Server is an http.Server with the limits that cut off slow and oversized
+// clients. Its address and TLS configuration are the caller's to set.
+func Server(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      90 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+}
+
+// requestTimeout is how long one request may take; ARM's own front door gives up then too.
+const requestTimeout = 60 * time.Second
+
+// withTimeout bounds a request, so that a management API that hangs is
+// answered with an error and not with silence.
+func withTimeout(r *http.Request) (*http.Request, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	return r.WithContext(ctx), cancel
+}

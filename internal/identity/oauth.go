@@ -1,0 +1,94 @@
+package identity
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+
+	"berth.dev/berth/internal/arm"
+)
+
+// oauthError is an answer of the token endpoint in the shape of RFC 6749, with
+// the code numbers that clients of Entra ID know.
+type oauthError struct {
+	status      int
+	code        string
+	number      int
+	description string
+}
+
+func (s *Service) writeOAuthError(w http.ResponseWriter, r *arm.Request, e oauthError) error {
+	now := s.options.Now().UTC().Format("2006-01-02 15:04:05Z")
+	trace := uuid.NewString()
+	if e.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.options.TenantID+`"`)
+	}
+	return writeToken(w, e.status, map[string]any{
+		"error": e.code, "error_codes": []int{e.number},
+		"error_description": e.description + " Trace ID: " + trace + " Correlation ID: " + r.CorrelationID + " Timestamp: " + now,
+		"timestamp":         now, "trace_id": trace, "correlation_id": r.CorrelationID,
+	})
+}
+
+// writeToken answers without leave to store.
+func writeToken(w http.ResponseWriter, status int, body any) error {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store, no-cache")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(content) // a client that went away is no error
+	return nil
+}
+
+func missing(field string) oauthError {
+	return oauthError{http.StatusBadRequest, "invalid_request", 900144,
+		"AADSTS900144: The request body must contain the following parameter: '" + field + "'."}
+}
+
+func unknownTenant(tenant string) oauthError {
+	return oauthError{http.StatusBadRequest, "invalid_request", 90002,
+		"AADSTS90002: Tenant '" + printable(tenant) + "' not found. Check that you have the correct tenant ID and are signing into the correct cloud."}
+}
+
+func unsupportedGrant(grant string) oauthError {
+	return oauthError{http.StatusBadRequest, "unsupported_grant_type", 70003,
+		"AADSTS70003: The app requested an unsupported grant type '" + printable(grant) + "'. Only client_credentials is supported."}
+}
+
+func unknownApplication(clientID, tenant string) oauthError {
+	return oauthError{http.StatusBadRequest, "unauthorized_client", 700016,
+		"AADSTS700016: Application with identifier '" + printable(clientID) + "' was not found in the directory '" + tenant + "'."}
+}
+
+func invalidSecret(clientID string) oauthError {
+	return oauthError{http.StatusUnauthorized, "invalid_client", 7000215,
+		"AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '" + clientID + "'."}
+}
+
+func expiredSecret(clientID string) oauthError {
+	return oauthError{http.StatusUnauthorized, "invalid_client", 7000222,
+		"AADSTS7000222: The provided client secret keys for app '" + clientID + "' are expired."}
+}
+
+func invalidScope(scope string) oauthError {
+	return oauthError{http.StatusBadRequest, "invalid_scope", 1002012,
+		"AADSTS1002012: The provided value for scope " + printable(scope) + " is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."}
+}
+
+func unknownResource(resource, tenant string) oauthError {
+	return oauthError{http.StatusBadRequest, "invalid_resource", 500011,
+		"AADSTS500011: The resource principal named " + printable(resource) + " was not found in the tenant named " + tenant + "."}
+}
+
+// printable shortens and escapes what a caller sent, for messages.
+func printable(s string) string {
+	if len(s) > 200 {
+		s = s[:200]
+	}
+	return url.PathEscape(s)
+}

@@ -1,0 +1,165 @@
+package containerservice
+
+import (
+	"context"
+	"net/http"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
+	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/rp/resources"
+)
+
+// putCluster creates or updates a cluster.
+func (p *Provider) putCluster(w http.ResponseWriter, r *arm.Request) error {
+	p.admission.Lock()
+	defer p.admission.Unlock()
+	return retry(func() error {
+		d, err := p.admitCluster(r)
+		if err != nil {
+			return err
+		}
+		id, err := p.write(r.Context(), r, d, meta.ScopeCluster, clusterVerb(d.old, d.next))
+		if err != nil {
+			return err
+		}
+		status := http.StatusOK
+		if d.old == nil {
+			status = http.StatusCreated
+			if err := p.withdrawOrphan(r, d.next); err != nil {
+				return err
+			}
+		}
+		return p.answerCluster(w, r, d.next, id, status)
+	})
+}
+
+// admitCluster takes a request up to its write.
+func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
+	if _, err := resources.WritableGroup(r.Context(), p.Client, r.Param("subscriptionID"), r.Param("resourceGroup")); err != nil {
+		return nil, err
+	}
+	old, err := p.find(r.Context(), requestID(r))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkETag(r, old, meta.ScopeCluster); err != nil {
+		return nil, err
+	}
+	d := &draft{old: old, fields: &arm.FieldErrors{}}
+	var request clusterRequest
+	if err := d.decode(p.clusterSchema, r.Body, &request); err != nil {
+		return nil, err
+	}
+	known, err := p.readFacts(r.Context(), naming.Object(requestID(r).String()))
+	if err != nil {
+		return nil, err
+	}
+	convertCluster(d, request, requestID(r), p.Location)
+	validateCluster(d, request, requestID(r), p.Location)
+	validatePools(d, p.AllowNoAgentPools)
+	keepInert(d, clusterScope(request))
+	if old == nil { // an address plan never changes, and the hosts' ranges may
+		admitNetwork(d, known.publicRanges)
+	}
+	if err := d.fields.Err(); err != nil {
+		return nil, err
+	}
+	if err := admitOperation(old, meta.ScopeCluster); err != nil {
+		return nil, err
+	}
+	return d, admitCapacity(old, d.next, known, d.body.Path("properties.agentPoolProfiles"))
+}
+
+// decode reads a body against its schema. If a value is not of its type the
+// rules about values cannot be checked, and the answer is about types alone.
+func (d *draft) decode(schema *arm.Schema, raw []byte, into any) error {
+	body, err := schema.Read(raw, d.fields)
+	if err != nil {
+		return err
+	}
+	d.body = body
+	if d.fields.Malformed() {
+		return d.fields.Err()
+	}
+	return body.Decode(into)
+}
+
+// withdrawOrphan looks whether the resource group began to be deleted while the
+// cluster was written: the group's deletion may have looked for clusters
+// before that. The cluster is then deleted again.
+func (p *Provider) withdrawOrphan(r *arm.Request, cluster *containerservicev1alpha1.ManagedCluster) error {
+	// The answer to the client does not depend on its patience from here on.
+	ctx := context.WithoutCancel(r.Context())
+	_, gone := resources.WritableGroup(ctx, p.Client, r.Param("subscriptionID"), r.Param("resourceGroup"))
+	if gone == nil {
+		return nil
+	}
+	return firstError(client.IgnoreNotFound(p.Client.Delete(ctx, cluster, client.Preconditions{UID: &cluster.UID})), gone)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answerCluster answers a write that started an operation.
+func (p *Provider) answerCluster(w http.ResponseWriter, r *arm.Request, cluster *containerservicev1alpha1.ManagedCluster, id string, status int) error {
+	pools, err := p.pools(r.Context())
+	if err != nil {
+		return err
+	}
+	p.async(r, id, false).Set(w, r)
+	return arm.WriteJSON(w, status, p.clusterBody(r, cluster, pools[cluster.Name]))
+}
+
+// patchTags replaces the tags of a cluster. It needs no operation: nothing but
+// the answer depends on tags.
+func (p *Provider) patchTags(w http.ResponseWriter, r *arm.Request) error {
+	return retry(func() error {
+		cluster, err := p.cluster(r)
+		if err != nil {
+			return err
+		}
+		if err := checkETag(r, cluster, meta.ScopeCluster); err != nil {
+			return err
+		}
+		d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}}
+		schema, err := arm.NewSchema([]arm.Property{acts("tags", arm.Map), acts("tags{}", arm.String)})
+		if err != nil {
+			return err
+		}
+		var request struct {
+			Tags map[string]string `json:"tags"`
+		}
+		if err := d.decode(schema, r.Body, &request); err != nil {
+			return err
+		}
+		resources.CheckTags(request.Tags, d.body.Path("tags"), d.fields)
+		if err := d.fields.Err(); err != nil {
+			return err
+		}
+		if err := admitOperation(cluster, meta.ScopeCluster); err != nil {
+			return err
+		}
+		if d.body.Has("tags") {
+			d.next.Spec.Tags = request.Tags
+		}
+		renewETags(d.next, meta.ScopeCluster)
+		if err := p.Client.Update(r.Context(), d.next); err != nil {
+			return err
+		}
+		pools, err := p.pools(r.Context())
+		if err != nil {
+			return err
+		}
+		return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, d.next, pools[d.next.Name]))
+	})
+}

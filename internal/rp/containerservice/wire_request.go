@@ -1,0 +1,51 @@
+package containerservice
+
+// clusterRequest is what acts in the body of a managed cluster.
+type clusterRequest struct {
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags"`
+	Properties struct {
+		KubernetesVersion string         `json:"kubernetesVersion"`
+		DNSPrefix         string         `json:"dnsPrefix"`
+		NodeResourceGroup string         `json:"nodeResourceGroup"`
+		AgentPoolProfiles []poolRequest  `json:"agentPoolProfiles"`
+		NetworkProfile    networkRequest `json:"networkProfile"`
+		LinuxProfile      linuxRequest   `json:"linuxProfile"`
+	} `json:"properties"`
+}
+
+// networkRequest is what acts in a network profile.
+type networkRequest struct {
+	PodCIDR      string   `json:"podCidr"`
+	PodCIDRs     []string `json:"podCidrs"`
+	ServiceCIDR  string   `json:"serviceCidr"`
+	ServiceCIDRs []string `json:"serviceCidrs"`
+	DNSServiceIP string   `json:"dnsServiceIP"`
+}
+
+// linuxRequest has no effect, but rules of its own.
+type linuxRequest struct {
+	AdminUsername *string `json:"adminUsername"`
+	SSH           struct {
+		PublicKeys []any `json:"publicKeys"`
+	} `json:"ssh"`
+}
+
+// poolRequest is what acts in an agent pool.
+type poolRequest struct {
+	Name                string            `json:"name"`
+	Count               *int32            `json:"count"`
+	VMSize              string            `json:"vmSize"`
+	Mode                string            `json:"mode"`
+	OSDiskSizeGB        int32             `json:"osDiskSizeGB"`
+	MaxPods             *int32            `json:"maxPods"`
+	OrchestratorVersion string            `json:"orchestratorVersion"`
+	NodeLabels          map[string]string `json:"nodeLabels"`
+	NodeTaints          []string          `json:"nodeTaints"`
+	Tags                map[string]string `json:"tags"`
+}
+
+// agentPoolRequest is what acts in the body of an agent pool.
+type agentPoolRequest struct {
+	Properties poolRequest `json:"properties"`
+}

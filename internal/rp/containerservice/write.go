@@ -1,0 +1,102 @@
+package containerservice
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
+	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/rp/operation"
+	"berth.dev/berth/internal/rp/resources"
+)
+
+// write stores the desired state together with the operation that asked for
+// it: one object write, after which nothing else has to happen.
+func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope string, verb meta.Verb) (string, error) {
+	now := metav1.NewTime(p.Now())
+	running := meta.RunningOperation{
+		Scope: scope, ID: uuid.NewString(), Verb: verb, Generation: 1, StartTime: now,
+		Deadline: metav1.NewTime(now.Add(operation.Timeout)), Caller: r.Principal.ObjectID, CorrelationID: r.CorrelationID,
+	}
+	if d.old != nil {
+		// The write changes the spec, so it raises the generation by one; under
+		// the resource version it cannot have been raised by others meanwhile.
+		running.Generation = d.old.Generation + 1
+	}
+	d.next.Spec.Operations = append(d.next.Spec.Operations, running)
+	mint(d.next, d.old == nil)
+	label(d.next)
+	renewETags(d.next, scope)
+	if d.old == nil {
+		return running.ID, p.Client.Create(ctx, d.next)
+	}
+	return running.ID, p.Client.Update(ctx, d.next)
+}
+
+// mint gives what is new its random names. They are in the same write as the
+// rest, before anything is made under them.
+func mint(cluster *containerservicev1alpha1.ManagedCluster, fresh bool) {
+	if fresh {
+		cluster.Spec.Incarnation = naming.Incarnation()
+		cluster.Spec.IdentityPrincipalID = uuid.NewString()
+	}
+	for i := range cluster.Spec.AgentPools {
+		if cluster.Spec.AgentPools[i].Incarnation == "" {
+			cluster.Spec.AgentPools[i].Incarnation = naming.Incarnation()
+		}
+	}
+}
+
+// label sets the labels that lists and polls select by; those of operations
+// that have ended go.
+func label(cluster *containerservicev1alpha1.ManagedCluster) {
+	prefix := operation.Label("")
+	labels := map[string]string{
+		resources.SubscriptionLabel: cluster.Spec.SubscriptionID,
+		GroupLabel:                  groupObject(cluster.Spec.SubscriptionID, cluster.Spec.ResourceGroup),
+	}
+	for name, value := range cluster.Labels {
+		if _, own := labels[name]; !own && !strings.HasPrefix(name, prefix) {
+			labels[name] = value
+		}
+	}
+	for _, running := range cluster.Spec.Operations {
+		labels[operation.Label(running.ID)] = ""
+	}
+	cluster.Labels = labels
+}
+
+func groupObject(subscriptionID, group string) string {
+	return naming.Object(resources.GroupID(subscriptionID, group).String())
+}
+
+// retry repeats a read, decision and write that met another writer.
+func retry(attempt func() error) error {
+	var err error
+	for range 5 {
+		err = attempt()
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+	}
+	return arm.NewError(http.StatusConflict, "Conflict", "The resource was changed by others at the same time. Repeat the request.")
+}
+
+// async are the poll URLs of an operation. result says whether there is one
+// for the result too.
+func (p *Provider) async(r *arm.Request, id string, result bool) arm.Async {
+	base := "/subscriptions/" + r.Param("subscriptionID") + "/providers/" + Namespace + "/locations/" + p.Location
+	query := "/" + id + "?api-version=" + operationVersion
+	async := arm.Async{Operation: base + "/operations" + query}
+	if result {
+		async.Result = base + "/operationresults" + query
+	}
+	return async
+}

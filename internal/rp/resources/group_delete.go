@@ -1,0 +1,47 @@
+package resources
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	resourcesv1alpha1 "berth.dev/berth/api/resources/v1alpha1"
+	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/rp/operation"
+)
+
+// deleteGroup starts the deletion of a group and of all that lies in it.
+func (p *Provider) deleteGroup(w http.ResponseWriter, r *arm.Request) error {
+	group, err := p.group(r)
+	if err != nil {
+		return err
+	}
+	id, err := p.Operations.Delete(r.Context(), r, GroupID(group.Spec.SubscriptionID, group.Spec.Name).String(),
+		resourcesv1alpha1.Target{Kind: "ResourceGroup", Name: group.Name, UID: string(group.UID)}, group)
+	if err != nil {
+		return err
+	}
+	arm.Async{Result: "/subscriptions/" + r.Param("subscriptionID") + "/operationresults/" + id + "?api-version=" + r.APIVersion}.Set(w, r)
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// operationResult answers a poll of a group's deletion, to who asked for it or
+// may read the group.
+func (p *Provider) operationResult(w http.ResponseWriter, r *arm.Request) error {
+	found, err := p.Operations.Find(r.Context(), r.Param("operationID"))
+	if err != nil {
+		return err
+	}
+	if err := CheckOperation(r, p.Tokens, found); err != nil {
+		return err
+	}
+	return operation.WriteResult(w, r, found, http.StatusOK)
+}
+
+func asARM(err error, target **arm.Error) bool { return errors.As(err, target) }
+
+// hasPrefixFold is strings.HasPrefix regardless of case.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}

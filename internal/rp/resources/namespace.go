@@ -1,0 +1,95 @@
+package resources
+
+import (
+	"net/http"
+	"strings"
+
+	"berth.dev/berth/internal/arm"
+)
+
+func (p *Provider) namespaceBody(n Namespace, subscriptionID string) map[string]any {
+	types := make([]map[string]any, 0, len(n.Types))
+	for _, t := range n.Types {
+		types = append(types, map[string]any{
+			"resourceType": t.Name, "apiVersions": t.Versions, "locations": []string{displayName(p.Location)},
+		})
+	}
+	id := "/providers/" + n.Name
+	if subscriptionID != "" {
+		id = "/subscriptions/" + subscriptionID + id
+	}
+	return map[string]any{
+		"id": id, "namespace": n.Name, "registrationState": "Registered",
+		"registrationPolicy": "RegistrationFree", "resourceTypes": types,
+	}
+}
+
+// seesPath is sees for a path that may have no subscription.
+func (p *Provider) seesPath(r *arm.Request) error {
+	if r.Param("subscriptionID") == "" {
+		return nil
+	}
+	return p.sees(r)
+}
+
+func (p *Provider) listProviders(w http.ResponseWriter, r *arm.Request) error {
+	if err := p.seesPath(r); err != nil {
+		return err
+	}
+	bodies := []map[string]any{}
+	for _, n := range p.Namespaces {
+		bodies = append(bodies, p.namespaceBody(n, r.Param("subscriptionID")))
+	}
+	page, err := arm.Page(r, bodies, func(b map[string]any) string { return b["namespace"].(string) })
+	if err != nil {
+		return err
+	}
+	return arm.WriteJSON(w, http.StatusOK, page)
+}
+
+func (p *Provider) getProvider(w http.ResponseWriter, r *arm.Request) error {
+	if err := p.seesPath(r); err != nil {
+		return err
+	}
+	for _, n := range p.Namespaces {
+		if strings.EqualFold(n.Name, r.Param("namespace")) {
+			return arm.WriteJSON(w, http.StatusOK, p.namespaceBody(n, r.Param("subscriptionID")))
+		}
+	}
+	return arm.NewError(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%.100s' is invalid.", r.Param("namespace")).At("namespace")
+}
+
+// registerProvider answers as if the namespace had just been registered: all
+// that are served are registered in every subscription.
+func (p *Provider) registerProvider(w http.ResponseWriter, r *arm.Request) error {
+	return p.getProvider(w, r)
+}
+
+// listResources lists the resources of all types.
+func (p *Provider) listResources(w http.ResponseWriter, r *arm.Request) error {
+	subscriptionID, group := r.Param("subscriptionID"), r.Param("resourceGroup")
+	if group != "" {
+		if _, err := Group(r.Context(), p.Client, subscriptionID, group); err != nil {
+			return err
+		}
+	}
+	if filter := r.URL.Query().Get("$filter"); filter != "" {
+		return arm.NotImplemented("Filtering resources by $filter")
+	}
+	all := []Resource{}
+	for _, n := range p.Namespaces {
+		if n.List == nil {
+			continue
+		}
+		resources, err := n.List(r.Context(), subscriptionID, group)
+		if err != nil {
+			return err
+		}
+		all = append(all, resources...)
+	}
+	page, err := arm.Page(r, all, func(resource Resource) string { return resource.ID })
+	if err != nil {
+		return err
+	}
+	return arm.WriteJSON(w, http.StatusOK, page)
+}
