@@ -82,10 +82,10 @@ func TestABareEnvironmentIsCompletedAndTheUsersChoicesStay(t *testing.T) {
 		values[name] = append(values[name], value)
 	}
 	for name, want := range map[string]string{
-		"HOME": "/root", "CGO_ENABLED": "1", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOPROXY": "off",
+		"HOME": homeDir(), "CGO_ENABLED": "1", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOPROXY": "off",
 		"PATH": "/usr/local/go/bin:/some/where:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	} {
-		if !slices.Equal(values[name], []string{want}) {
+		if want == "" || !slices.Equal(values[name], []string{want}) {
 			t.Errorf("%s is %q, want %q once", name, values[name], want)
 		}
 	}

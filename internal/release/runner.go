@@ -35,6 +35,11 @@ func (r runner) run(ctx context.Context, command *exec.Cmd, line func(string)) e
 	if command.Env == nil {
 		command.Env = replaceEnvironment(os.Environ(), map[string]string{"PATH": completePath(""), "LC_ALL": "C.UTF-8"})
 	}
+	if command.Err != nil { // not in this process's PATH, which may be bare
+		if command.Path, command.Err = findProgram(command.Args[0]); command.Err != nil {
+			return command.Err
+		}
+	}
 	if command.Stdout == nil {
 		command.Stdout = r.log
 	}
@@ -53,12 +58,12 @@ func (r runner) run(ctx context.Context, command *exec.Cmd, line func(string)) e
 		return err
 	}
 	writer.Close()
-	tail := &tail{}
+	last := &tail{}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		scan(reader, r.log, func(text string) {
-			tail.add(text)
+			last.add(text)
 			if line != nil {
 				line(text)
 			}
@@ -70,7 +75,7 @@ func (r runner) run(ctx context.Context, command *exec.Cmd, line func(string)) e
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return fmt.Errorf("running %s: %w\n%s(all of it is in %s)", command.Args[0], err, tail, r.log.Name())
+		return fmt.Errorf("running %s: %w\n%s(all of it is in %s)", command.Args[0], err, last, r.log.Name())
 	}
 	return nil
 }

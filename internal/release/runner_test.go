@@ -57,6 +57,16 @@ func TestLinesOfACommandArePassedOnAndLogged(t *testing.T) {
 	}
 }
 
+func TestACommandIsFoundAlthoughTheOwnPathIsBare(t *testing.T) {
+	t.Setenv("PATH", "/nowhere")
+	if err := (runner{log: newLog(t)}).run(t.Context(), exec.Command("sh", "-c", "exit 0"), nil); err != nil {
+		t.Error(err)
+	}
+	if err := (runner{log: newLog(t)}).run(t.Context(), exec.Command("no-such-program"), nil); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("a missing program gave %v", err)
+	}
+}
+
 func TestACommandThatFailsSaysWhyAndWhereTheLogIs(t *testing.T) {
 	command := exec.Command("sh", "-c", "echo main.go:3: undefined: x >&2; exit 1")
 	log := newLog(t)

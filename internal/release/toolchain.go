@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -48,25 +50,35 @@ func findToolchain(ctx context.Context) (toolchain, error) {
 // everything fixed that could change what is built. Where modules come from and
 // how they are verified stays the user's choice.
 func (t toolchain) environment(cgo bool) []string {
-	home := os.Getenv("HOME")
-	if home == "" {
-		home = "/root"
-	}
 	enabled := "0"
 	if cgo {
 		enabled = "1"
 	}
 	return replaceEnvironment(os.Environ(), map[string]string{
-		"HOME":        home,
+		"HOME":        homeDir(),
 		"PATH":        completePath(filepath.Dir(t.program)),
 		"CGO_ENABLED": enabled,
 		"GOFLAGS":     "-mod=readonly",
 		"GOTOOLCHAIN": "local",
 		"GOWORK":      "off",
 		"GO111MODULE": "on",
+		"GOOS":        runtime.GOOS,
+		"GOARCH":      runtime.GOARCH,
 		"CGO_CFLAGS":  "-O2 -g",
+		"CGO_LDFLAGS": "-O2 -g",
 		"LC_ALL":      "C.UTF-8",
 	})
+}
+
+// homeDir is the user's home, also where the environment does not say.
+func homeDir() string {
+	if home := os.Getenv("HOME"); home != "" {
+		return home
+	}
+	if current, err := user.Current(); err == nil {
+		return current.HomeDir
+	}
+	return "/"
 }
 
 // replaceEnvironment sets variables, each once.
