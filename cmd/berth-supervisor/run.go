@@ -43,8 +43,10 @@ func run(ctx context.Context, arguments []string) error {
 	if to != (place{}) {
 		return enter(to, "run", dir)
 	}
-	syscall.Umask(0o077)   // what components write is theirs alone
-	debug.SetGCPercent(50) // a supervisor makes little garbage and lives long
+	// Started by a link, the process would be called after the link. The name is for people alone.
+	_ = os.WriteFile("/proc/self/comm", []byte("berth-superviso"), 0) // 15 characters are shown
+	syscall.Umask(0o077)                                              // what components write is theirs alone
+	debug.SetGCPercent(50)                                            // a supervisor makes little garbage and lives long
 	return supervise.Run(ctx, dir)
 }
 

@@ -23,6 +23,7 @@ import (
 const (
 	lookTimeout = 2 * time.Second
 	maxAnswer   = 1 << 20
+	shownChecks = 2
 )
 
 // observe says how a control plane stands, from where its clients are: at its
@@ -93,6 +94,9 @@ func failedChecks(body []byte) string {
 	}
 	if len(failed) == 0 {
 		return "it does not answer /readyz yet" // 403 until its default roles are there
+	}
+	if more := len(failed) - shownChecks; more > 0 {
+		failed = append(failed[:shownChecks], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(failed, ", ")
 }
