@@ -148,10 +148,11 @@ func TestTwoBuildersOfOnePartBuildItOnceAndTheSecondSeesTheFirstsProgress(t *tes
 	first.report.now = everLater()
 	var waited []Progress
 	saw := make(chan struct{})
+	seen := sync.OnceFunc(func() { close(saw) })
 	second := newBuilder(store, []part{thing}, func(p Progress) {
 		waited = append(waited, p)
 		if p.Waiting && p.Done == 3 && p.Total == 7 {
-			close(saw)
+			seen()
 		}
 	})
 	var building sync.WaitGroup

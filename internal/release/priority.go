@@ -1,11 +1,13 @@
 package release
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,9 +83,23 @@ func (p priority) start(command *exec.Cmd) error {
 	return <-started
 }
 
-// close removes the group unless another build is in it.
+// closeAttempts times closeInterval is how long close waits for processes
+// that were killed and have not quite ended.
+const (
+	closeAttempts = 50
+	closeInterval = 20 * time.Millisecond
+)
+
+// close removes the group unless another build is in it. The kernel lets no
+// one wait for that, so it tries for a second.
 func (p priority) close() {
-	if p.group != "" {
-		_ = os.Remove(p.group)
+	if p.group == "" {
+		return
+	}
+	for range closeAttempts {
+		if err := os.Remove(p.group); !errors.Is(err, unix.EBUSY) {
+			return
+		}
+		time.Sleep(closeInterval)
 	}
 }
