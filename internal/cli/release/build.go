@@ -1,6 +1,7 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,6 +64,9 @@ shows how far it is.`,
 
 // explain adds what the user can do.
 func explain(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted; what is built is kept: the same command goes on from there")
+	}
 	if errors.Is(err, release.ErrMissingPackages) {
 		return fmt.Errorf("%w (or pass --install-packages)", err)
 	}
