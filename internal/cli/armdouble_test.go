@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 
+	"k8s.io/utils/clock"
+
 	"berth.dev/berth/internal/cli/session"
 	"berth.dev/berth/internal/cloud"
 )
@@ -25,7 +27,7 @@ import (
 const (
 	tenant       = "11111111-1111-1111-1111-111111111111"
 	subscription = "22222222-2222-2222-2222-222222222222"
-	client       = "33333333-3333-3333-3333-333333333333"
+	clientID     = "33333333-3333-3333-3333-333333333333"
 	secret       = "a-secret-that-must-stay-one"
 )
 
@@ -41,6 +43,8 @@ type double struct {
 	// ca is what its clients trust, secret what they log in with.
 	ca     []byte
 	secret string
+	// clock is theirs; the real one if nil.
+	clock clock.WithTicker
 	// resources by lower-case id.
 	resources map[string]object
 	// phases that every operation goes through.
@@ -58,7 +62,7 @@ type double struct {
 	// onPoll is called at each poll, onRequest at each request.
 	onPoll    func()
 	onRequest func(r *http.Request)
-	// certificate is the base64 of the client certificates that it gives.
+	// certificate is the base64 of the certificates in the credentials that it gives.
 	certificate string
 }
 
@@ -87,7 +91,7 @@ func (d *double) session(out, errs io.Writer) *session.Session {
 	}
 	login := cloud.Cloud{
 		ARMEndpoint: d.URL, ActiveDirectoryEndpoint: d.URL, TenantID: tenant, SubscriptionID: subscription,
-		ClientID: client, ClientSecret: d.secret, CAFile: caFile, Location: "local",
+		ClientID: clientID, ClientSecret: d.secret, CAFile: caFile, Location: "local",
 	}
 	loginFile := filepath.Join(dir, "login.json")
 	if err := login.Save(loginFile); err != nil {
@@ -96,6 +100,9 @@ func (d *double) session(out, errs io.Writer) *session.Session {
 	s := session.New(session.Streams{In: strings.NewReader(""), Out: out, Err: errs})
 	s.LoginFiles = []string{filepath.Join(dir, "missing.json"), loginFile}
 	s.Getenv = func(string) string { return "" }
+	if d.clock != nil {
+		s.Clock = d.clock
+	}
 	return s
 }
 
@@ -291,7 +298,7 @@ func (d *double) credentials(w http.ResponseWriter, path, role string) {
 	user := "cluster" + strings.ToUpper(role[:1]) + role[1:] + "_rg_" + name
 	kubeconfig := fmt.Sprintf(`apiVersion: v1
 kind: Config
-clusters: [{name: %[1]s, cluster: {server: "https://198.18.0.16:443", certificate-authority-data: Y2E=}}]
+clusters: [{name: %[1]s, cluster: {server: "https://198.18.0.16:443", certificate-authority-data: %[3]s}}]
 users: [{name: %[2]s, user: {client-certificate-data: %[3]s, client-key-data: a2V5}}]
 contexts: [{name: %[1]s, context: {cluster: %[1]s, user: %[2]s}}]
 current-context: %[1]s

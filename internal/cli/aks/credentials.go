@@ -58,7 +58,7 @@ func getCredentials(ctx context.Context, s *session.Session, flags credentialsFl
 		if !s.Interactive {
 			return fmt.Errorf("%w\nreplace it with --overwrite-existing, or choose another name with --context", err)
 		}
-		if err := s.Confirm(fmt.Sprintf("%v\nOverwrite?", err)); err != nil {
+		if err := s.Confirm(ctx, fmt.Sprintf("%v\nOverwrite?", err)); err != nil {
 			return err
 		}
 		options.Overwrite = true

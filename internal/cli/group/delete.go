@@ -40,7 +40,7 @@ func remove(ctx context.Context, s *session.Session, flags deleteFlags) error {
 	}
 	if !flags.yes {
 		question := fmt.Sprintf("Delete the resource group %s with everything in it?", flags.name)
-		if err := s.Confirm(question); err != nil {
+		if err := s.Confirm(ctx, question); err != nil {
 			return err
 		}
 	}

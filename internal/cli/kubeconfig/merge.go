@@ -6,9 +6,9 @@ package kubeconfig
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 )
@@ -42,9 +42,10 @@ func Merge(existing, credentials []byte, options Options) (merged []byte, contex
 	if err := rename(addition, options.Context); err != nil {
 		return nil, "", err
 	}
+	renewal := options.Overwrite || isRenewal(config, addition)
 	err = errors.Join(
 		mergeObjects("cluster", config.Clusters, addition.Clusters, options.Overwrite),
-		mergeObjects("user", config.AuthInfos, addition.AuthInfos, options.Overwrite),
+		mergeObjects("user", config.AuthInfos, addition.AuthInfos, renewal),
 		mergeObjects("context", config.Contexts, addition.Contexts, options.Overwrite),
 	)
 	if err != nil {
@@ -88,6 +89,15 @@ func rename(config *api.Config, name string) error {
 	return nil
 }
 
+// isRenewal says that the file's context of that name is the addition's, for
+// the same cluster: a fresh certificate of its user replaces nothing that is
+// different. The service issues one at each call.
+func isRenewal(config, addition *api.Config) bool {
+	name := addition.CurrentContext
+	context := addition.Contexts[name]
+	return same(config.Contexts[name], context) && same(config.Clusters[context.Cluster], addition.Clusters[context.Cluster])
+}
+
 // mergeObjects puts the objects of addition among those of config.
 func mergeObjects[T any](kind string, config, addition map[string]T, overwrite bool) error {
 	var conflicts error
@@ -101,33 +111,4 @@ func mergeObjects[T any](kind string, config, addition map[string]T, overwrite b
 }
 
 // same compares two objects, where an empty map is none.
-func same[T any](a, b T) bool {
-	return reflect.DeepEqual(normal(a), normal(b))
-}
-
-func normal(object any) any {
-	switch object := object.(type) {
-	case *api.Cluster:
-		c := object.DeepCopy()
-		if len(c.Extensions) == 0 {
-			c.Extensions = nil
-		}
-		return c
-	case *api.AuthInfo:
-		c := object.DeepCopy()
-		if len(c.Extensions) == 0 {
-			c.Extensions = nil
-		}
-		if len(c.ImpersonateUserExtra) == 0 {
-			c.ImpersonateUserExtra = nil
-		}
-		return c
-	case *api.Context:
-		c := object.DeepCopy()
-		if len(c.Extensions) == 0 {
-			c.Extensions = nil
-		}
-		return c
-	}
-	return object
-}
+func same[T any](a, b T) bool { return equality.Semantic.DeepEqual(a, b) }

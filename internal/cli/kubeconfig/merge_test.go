@@ -1,6 +1,7 @@
 package kubeconfig
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -98,10 +99,24 @@ func TestDifferentObjectsOfOneNameAreReplacedOnlyOnRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Merge(first, credentials("User", "bmV3"), Options{}); !errors.Is(err, ErrDifferent) || !strings.Contains(err.Error(), `user "clusterUser_rg_demo"`) {
+	// A cluster that was deleted and made again has another CA.
+	anew := bytes.Replace(credentials("User", "bmV3"), []byte("Y2E="), []byte("bmV3IGNh"), 1)
+	_, _, err = Merge(first, anew, Options{})
+	if !errors.Is(err, ErrDifferent) || !strings.Contains(err.Error(), `cluster "demo"`) || !strings.Contains(err.Error(), `user "clusterUser_rg_demo"`) {
 		t.Errorf("Merge() = %v, want %v", err, ErrDifferent)
 	}
-	merged, _, err := Merge(first, credentials("User", "bmV3"), Options{Overwrite: true})
+	merged, _, err := Merge(first, anew, Options{Overwrite: true})
+	if err != nil || string(load(t, merged).AuthInfos["clusterUser_rg_demo"].ClientCertificateData) != "new" {
+		t.Errorf("Merge() = %v:\n%s", err, merged)
+	}
+}
+
+func TestAFreshCertificateForTheSameClusterIsNoConflict(t *testing.T) {
+	first, _, err := Merge([]byte(others), credentials("User", "Y2VydA=="), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged, _, err := Merge(first, credentials("User", "bmV3"), Options{})
 	if err != nil || string(load(t, merged).AuthInfos["clusterUser_rg_demo"].ClientCertificateData) != "new" {
 		t.Errorf("Merge() = %v:\n%s", err, merged)
 	}

@@ -24,7 +24,7 @@ func LoginFile() (string, error) {
 func loginFiles() []string {
 	var files []string
 	if dir, err := home.Dir(""); err == nil {
-		files = append(files, filepath.Join(home.Home{Dir: dir}.IdentityDir(), "cloud.json"))
+		files = append(files, home.Home{Dir: dir}.CloudFile())
 	}
 	if file, err := LoginFile(); err == nil {
 		files = append(files, file)
