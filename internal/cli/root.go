@@ -44,14 +44,22 @@ func NewRoot(s *session.Session) *cobra.Command {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.AddCommand(service.Commands()...)
-	root.AddCommand(
+	add(root, "For customers, with the names and flags of az:",
 		group.NewCommand(s),
 		aks.NewCommand(s),
-		release.NewCommand(),
-		version.NewCommand(s),
 	)
+	add(root, "For the operator:", append(service.Commands(), release.NewCommand())...)
+	root.AddCommand(version.NewCommand(s, service.Version()))
 	return root
+}
+
+// add adds commands under a title of the help.
+func add(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, command := range commands {
+		command.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 // Run runs a command line in a session and returns the exit code.

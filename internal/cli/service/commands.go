@@ -22,6 +22,9 @@ func Commands() []*cobra.Command {
 	}
 }
 
+// Version is what a release was linked with, empty for other builds.
+func Version() string { return app.Version }
+
 // addHome adds the only flag that finds an install.
 func addHome(command *cobra.Command, o *app.Options) {
 	command.Flags().StringVar(&o.Home, "home", "", "directory of the install's state (default BERTH_HOME, or /var/lib/berth)")

@@ -11,8 +11,9 @@ import (
 	"berth.dev/berth/internal/cli/session"
 )
 
-// NewCommand is "berth version".
-func NewCommand(s *session.Session) *cobra.Command {
+// NewCommand is "berth version". linked is what the build was linked with,
+// empty if with nothing.
+func NewCommand(s *session.Session, linked string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "version",
 		Short: "Show which build of Berth this is",
@@ -20,28 +21,38 @@ func NewCommand(s *session.Session) *cobra.Command {
 		Example: `  berth version
   berth version --query berth --output tsv`,
 		RunE: func(*cobra.Command, []string) error {
-			return s.Print(describe(debug.ReadBuildInfo()), output.Columns{})
+			return s.Print(describe(linked), output.Columns{})
 		},
 	}
 	s.AddFlags(command)
 	return command
 }
 
-// describe reads the build's own record: the commit where there is no release.
-func describe(build *debug.BuildInfo, ok bool) map[string]string {
-	version := "unknown"
-	if ok {
-		version = build.Main.Version
-		settings := map[string]string{}
-		for _, setting := range build.Settings {
-			settings[setting.Key] = setting.Value
-		}
-		if revision := settings["vcs.revision"]; revision != "" && (version == "" || version == "(devel)") {
-			version = revision[:min(12, len(revision))]
-			if settings["vcs.modified"] == "true" {
-				version += "-dirty"
-			}
-		}
+// describe says what is known of the build.
+func describe(linked string) map[string]string {
+	version := linked
+	if version == "" {
+		version = recorded(debug.ReadBuildInfo())
 	}
 	return map[string]string{"berth": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+}
+
+// recorded is the version in the build's own record: the commit where there is
+// no release.
+func recorded(build *debug.BuildInfo, ok bool) string {
+	if !ok {
+		return "unknown"
+	}
+	settings := map[string]string{}
+	for _, setting := range build.Settings {
+		settings[setting.Key] = setting.Value
+	}
+	revision := settings["vcs.revision"]
+	if build.Main.Version != "" && build.Main.Version != "(devel)" || revision == "" {
+		return build.Main.Version
+	}
+	if revision = revision[:min(12, len(revision))]; settings["vcs.modified"] == "true" {
+		revision += "-dirty"
+	}
+	return revision
 }
