@@ -18,7 +18,7 @@ func environment() []string {
 }
 
 // components are the node's programs. Images come last: later components wait
-// for a program that runs once, and nothing but pods waits for images.
+// for a program that runs once, and only pods need images.
 func (n Node) components() []supervise.Component {
 	components := []supervise.Component{
 		{Name: "containerd", Command: []string{programs + "containerd", "--config", containerdFile}},
@@ -27,6 +27,7 @@ func (n Node) components() []supervise.Component {
 		n.konnectivityAgent(),
 	}
 	components = append(components, n.imageImports()...)
+	components = append(components, openForPods())
 	for i := range components {
 		components[i].Env = environment()
 		components[i].Dir = "/"
@@ -124,12 +125,23 @@ func (n Node) imageImports() []supervise.Component {
 			Name: "image-" + name, Once: true,
 			Command: []string{
 				programs + "ctr", "--address", containerdSocket, "--namespace", "k8s.io",
-				"images", "import", "--no-unpack", "--label", "io.cri-containerd.pinned=pinned", images + file,
+				"images", "import", "--local", "--no-unpack", "--label", "io.cri-containerd.pinned=pinned", images + file,
 			},
 			Gate: &supervise.Probe{Unix: containerdSocket},
 		})
 	}
 	return components
+}
+
+// openForPods gives containerd its network configuration. Without one the node
+// is not Ready, so that no pod comes before the images are there: it would try
+// a registry, fail, and wait for ten seconds. It is a move within the
+// directory, because containerd ignores files that are created there.
+func openForPods() supervise.Component {
+	return supervise.Component{
+		Name: "open-for-pods", Once: true,
+		Command: []string{"/bin/mv", "--force", cniPendingFile, cniFile},
+	}
 }
 
 // importRank is smaller for what pods need sooner.

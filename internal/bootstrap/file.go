@@ -38,7 +38,7 @@ func (n Node) files() (map[string]machine.File, error) {
 	for path, document := range map[string]object{
 		kubeletConfigFile: n.kubeletConfig(),
 		proxyConfigFile:   n.proxyConfig(),
-		cniFile:           n.cniConfig(),
+		cniPendingFile:    n.cniConfig(),
 	} {
 		content, err := json.MarshalIndent(document, "", "  ")
 		if err != nil {

@@ -10,6 +10,7 @@
 //	kube-proxy         when the API server shows the node
 //	konnectivity-agent when the kubelet has its certificate, which is also the agent's
 //	image-…            the system images, one after the other, when containerd listens
+//	open-for-pods      when the images are there; only then the node gets Ready
 //
 // Everything may be ended and started again at any time: the one-time token is
 // gone by then, and nothing waits for it.
@@ -82,7 +83,10 @@ const (
 	kubeletConfigFile   = "/etc/kubernetes/kubelet.json"
 	proxyConfigFile     = "/etc/kubernetes/kube-proxy.json"
 	containerdFile      = "/etc/containerd/config.toml"
-	cniFile             = "/etc/cni/net.d/10-berth.conflist"
+
+	// A name that containerd does not read, and the one that it reads.
+	cniPendingFile = "/etc/cni/net.d/10-berth.conflist.pending"
+	cniFile        = "/etc/cni/net.d/10-berth.conflist"
 
 	// What the kubelet writes itself.
 	kubeletKubeconfig  = "/var/lib/kubelet/kubeconfig"
