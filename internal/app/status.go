@@ -159,8 +159,10 @@ func readManagement(ctx context.Context, h home.Home, status *Status) Management
 func countObjects(ctx context.Context, c client.Client, status *Status) error {
 	var clusters containerservice.ManagedClusterList
 	var machines containerservice.MachineList
-	if err := errors.Join(c.List(ctx, &clusters), c.List(ctx, &machines)); err != nil {
-		return fmt.Errorf("asking the management API: %w", err)
+	for _, list := range []client.ObjectList{&clusters, &machines} {
+		if err := c.List(ctx, list); err != nil {
+			return fmt.Errorf("asking the management API: %w", err)
+		}
 	}
 	status.Clusters, status.Nodes = len(clusters.Items), len(machines.Items)
 	var host hostapi.Host
