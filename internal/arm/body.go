@@ -85,13 +85,18 @@ func parseObject(raw []byte) (map[string]any, error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the body is empty or ends too early")
 	}
+	offset := decoder.InputOffset()
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		offset = syntax.Offset
+	}
 	object, isObject := value.(map[string]any)
 	if err == nil && !isObject {
 		err = errors.New("the body is not a JSON object")
 	}
 	if err != nil {
 		return nil, NewError(http.StatusBadRequest, CodeInvalidRequestContent,
-			"The request content was invalid and could not be deserialized: '%s' (near %s).", err, position(raw, decoder.InputOffset()))
+			"The request content was invalid and could not be deserialized: '%s' (near %s).", err, position(raw, offset))
 	}
 	return object, nil
 }
