@@ -7,12 +7,14 @@ import (
 	"net/url"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -54,6 +56,10 @@ func Dial(endpoint Endpoint) (Connection, error) {
 		// also keeps client-go from caching the transport beyond the tenant's life.
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 	}
+	scheme, err := Scheme()
+	if err != nil {
+		return Connection{}, err
+	}
 	transport, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return Connection{}, fmt.Errorf("preparing the connection to %s: %w", endpoint.Address, err)
@@ -61,13 +67,13 @@ func Dial(endpoint Endpoint) (Connection, error) {
 	requests := *transport // the same connections, but no request hangs
 	requests.Timeout = requestTimeout
 	c, err := client.New(config, client.Options{
-		HTTPClient: &requests, Scheme: clientscheme.Scheme, Mapper: Mapper(),
+		HTTPClient: &requests, Scheme: scheme, Mapper: Mapper(),
 	})
 	if err != nil {
 		return Connection{}, fmt.Errorf("preparing the client of %s: %w", endpoint.Address, err)
 	}
 	store, err := cache.New(config, cache.Options{
-		HTTPClient: transport, Scheme: clientscheme.Scheme, Mapper: Mapper(),
+		HTTPClient: transport, Scheme: scheme, Mapper: Mapper(),
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}:               {Transform: slimNode},
@@ -78,6 +84,19 @@ func Dial(endpoint Endpoint) (Connection, error) {
 		return Connection{}, fmt.Errorf("preparing the cache of %s: %w", endpoint.Address, err)
 	}
 	return Connection{Client: c, Cache: store, Close: transport.CloseIdleConnections}, nil
+}
+
+// Scheme holds the types that Berth reads and writes in a tenant.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, certificatesv1.AddToScheme, discoveryv1.AddToScheme, rbacv1.AddToScheme, appsv1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("making the scheme of tenants: %w", err)
+		}
+	}
+	return scheme, nil
 }
 
 // Mapper knows the kinds that Berth touches in a tenant, so that no discovery is needed.

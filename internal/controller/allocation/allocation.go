@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,9 @@ const (
 	idRanges      = (0x80000000 - firstID) / idRangeLength
 )
 
+// servicePrefix starts the purpose of every service's address.
+const servicePrefix = "service/"
+
 // Owner is who holds a claim.
 type Owner struct {
 	// Name is the object's name, Incarnation tells it from its former selves.
@@ -48,8 +52,9 @@ type Allocator struct {
 	Reader client.Reader
 }
 
-// ServicePurpose is the purpose of the address of a Kubernetes service.
-func ServicePurpose(namespace, name string) string { return "service/" + namespace + "/" + name }
+// ServicePurpose is the purpose of the address of a Kubernetes service, named
+// namespace/name.
+func ServicePurpose(service string) string { return servicePrefix + service }
 
 // Address is the public address that an owner has for a purpose, taken from a
 // host's range now unless it already has one.
@@ -94,21 +99,6 @@ func (a Allocator) Address(ctx context.Context, hostName string, owner Owner, pu
 	}
 }
 
-// FindAddress is the claim that an owner has for a purpose, if any.
-func (a Allocator) FindAddress(ctx context.Context, owner Owner, purpose string) (address netip.Addr, found bool, err error) {
-	taken, err := a.addresses(ctx)
-	if err != nil {
-		return netip.Addr{}, false, err
-	}
-	for _, claim := range taken {
-		if claim.Spec.OwnerIncarnation == owner.Incarnation && claim.Spec.Purpose == purpose {
-			address, err = netip.ParseAddr(claim.Spec.Address)
-			return address, err == nil, err
-		}
-	}
-	return netip.Addr{}, false, nil
-}
-
 // ReleaseAddress gives back the address that an owner has for a purpose.
 func (a Allocator) ReleaseAddress(ctx context.Context, owner Owner, purpose string) error {
 	return a.releaseAddresses(ctx, func(spec networkv1.PublicIPAddressSpec) bool {
@@ -120,6 +110,14 @@ func (a Allocator) ReleaseAddress(ctx context.Context, owner Owner, purpose stri
 func (a Allocator) ReleaseAddresses(ctx context.Context, owner Owner) error {
 	return a.releaseAddresses(ctx, func(spec networkv1.PublicIPAddressSpec) bool {
 		return spec.OwnerIncarnation == owner.Incarnation
+	})
+}
+
+// ReleaseServices gives back the addresses of an owner's services but those that
+// keep says.
+func (a Allocator) ReleaseServices(ctx context.Context, owner Owner, keep func(purpose string) bool) error {
+	return a.releaseAddresses(ctx, func(spec networkv1.PublicIPAddressSpec) bool {
+		return spec.OwnerIncarnation == owner.Incarnation && strings.HasPrefix(spec.Purpose, servicePrefix) && !keep(spec.Purpose)
 	})
 }
 

@@ -161,8 +161,5 @@ func (c *Controller) readScope(ctx context.Context, name string) (*scope, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading the load balancer: %w", err)
 	}
-	if len(s.services) == 0 && len(s.balancer.Spec.Frontends) == 0 {
-		return nil, nil
-	}
 	return s, c.readBackends(ctx, s)
 }

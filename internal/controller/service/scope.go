@@ -52,5 +52,5 @@ func key(service *corev1.Service) string { return service.Namespace + "/" + serv
 
 // purpose is what a service's address is claimed for.
 func purpose(service *corev1.Service) string {
-	return allocation.ServicePurpose(service.Namespace, service.Name)
+	return allocation.ServicePurpose(key(service))
 }

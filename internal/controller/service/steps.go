@@ -19,6 +19,7 @@ import (
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
+	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -142,12 +143,23 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope, b *balanced, ing
 
 // release lets go of services that are no longer to be served, once the host
 // has dropped their frontends: the address back, the status empty, the finalizer
-// last.
+// last. Addresses of services that vanished without being let go (their
+// finalizer is the tenant's to remove) are given back as well.
 func (c *Controller) release(ctx context.Context, s *scope) error {
-	var errs []error
+	if !s.observed() {
+		return nil // the balancer's status wakes this controller
+	}
+	purposes := map[string]bool{}
+	for _, b := range s.services {
+		purposes[purpose(b.service)] = true
+	}
+	for _, frontend := range s.balancer.Spec.Frontends {
+		purposes[allocation.ServicePurpose(frontend.Service)] = true
+	}
+	errs := []error{c.allocator.ReleaseServices(ctx, s.owner, func(p string) bool { return purposes[p] })}
 	for _, b := range s.services {
 		gone := !wanted(b.service) || refusal(b.service) != ""
-		if !gone || !slices.Contains(b.service.Finalizers, Finalizer) || s.programmed(b.service) != nil || !s.observed() {
+		if !gone || !slices.Contains(b.service.Finalizers, Finalizer) || s.programmed(b.service) != nil {
 			continue
 		}
 		errs = append(errs, c.letGo(ctx, s, b))

@@ -1,0 +1,206 @@
+package controller_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"net"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
+	"berth.dev/berth/internal/addon"
+	"berth.dev/berth/internal/controller/condition"
+)
+
+// agent does what the host agent does, at once, and says whether it did anything.
+func (w *world) agent() (changed bool) {
+	w.t.Helper()
+	if w.hostDown {
+		return false
+	}
+	ctx := context.Background()
+	var planes containerservicev1.ControlPlaneList
+	must(w.t, w.api.List(ctx, &planes))
+	for i := range planes.Items {
+		plane := &planes.Items[i]
+		changed = w.observe(plane, containerservicev1.ControlPlaneFinalizer, &plane.Status.ObservedGeneration, func() {
+			plane.Status.Version = plane.Spec.KubernetesVersion
+			w.setTrue(&plane.Status.Conditions, containerservicev1.ConditionReleaseReady, containerservicev1.ConditionReady)
+		}) || changed
+	}
+	var networks networkv1.VirtualNetworkList
+	must(w.t, w.api.List(ctx, &networks))
+	for i := range networks.Items {
+		network := &networks.Items[i]
+		changed = w.observe(network, networkv1.VirtualNetworkFinalizer, &network.Status.ObservedGeneration, func() {
+			w.setTrue(&network.Status.Conditions, "Ready")
+		}) || changed
+	}
+	var balancers networkv1.LoadBalancerList
+	must(w.t, w.api.List(ctx, &balancers))
+	for i := range balancers.Items {
+		balancer := &balancers.Items[i]
+		changed = w.observe(balancer, "", &balancer.Status.ObservedGeneration, func() {
+			w.setTrue(&balancer.Status.Conditions, "Ready")
+		}) || changed
+	}
+	var machines containerservicev1.MachineList
+	must(w.t, w.api.List(ctx, &machines))
+	for i := range machines.Items {
+		machine := &machines.Items[i]
+		var observed int64
+		if containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) {
+			observed = machine.Generation
+		}
+		changed = w.observe(machine, containerservicev1.MachineFinalizer, &observed, func() {
+			machine.Status.NodeImage = "BerthDebian-12"
+			w.setTrue(&machine.Status.Conditions, containerservicev1.ConditionProvisioned, containerservicev1.ConditionNetworked)
+		}) || changed
+	}
+	return changed
+}
+
+// observe lets go of what is deleted, and writes the status of what changed.
+func (w *world) observe(o client.Object, finalizer string, observed *int64, write func()) bool {
+	w.t.Helper()
+	if o.GetDeletionTimestamp() != nil {
+		if !controllerutil.RemoveFinalizer(o, finalizer) {
+			return false
+		}
+		must(w.t, w.api.Update(context.Background(), o))
+		return true
+	}
+	if *observed == o.GetGeneration() {
+		return false
+	}
+	*observed = o.GetGeneration()
+	write()
+	must(w.t, w.api.Status().Update(context.Background(), o))
+	return true
+}
+
+func (w *world) setTrue(conditions *[]metav1.Condition, types ...string) {
+	for _, conditionType := range types {
+		condition.Stamp{Time: w.clock.Now()}.Set(conditions, conditionType, condition.True(""))
+	}
+}
+
+// kubelets join as real ones do: once the machine runs and the tenant has its
+// token, they ask for a client certificate with it, then register, then ask for
+// a serving certificate; the tenant's own signer issues what was approved.
+func (w *world) kubelets() (changed bool) {
+	w.t.Helper()
+	if w.kubeletsDown {
+		return false
+	}
+	var machines containerservicev1.MachineList
+	must(w.t, w.api.List(context.Background(), &machines))
+	for i := range machines.Items {
+		machine := &machines.Items[i]
+		cluster := &containerservicev1.ManagedCluster{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.ClusterName}}
+		if !w.exists(cluster) || cluster.Status.Address == "" || machine.DeletionTimestamp != nil ||
+			!containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) {
+			continue
+		}
+		changed = w.join(w.tenantAPI(cluster.Status.Address), machine) || changed
+	}
+	return changed
+}
+
+// join takes the next step of one kubelet.
+func (w *world) join(api client.Client, machine *containerservicev1.Machine) bool {
+	w.t.Helper()
+	ctx := context.Background()
+	token := &corev1.Secret{}
+	tokenErr := api.Get(ctx, client.ObjectKey{Namespace: "kube-system", Name: "bootstrap-token-" + machine.Spec.BootstrapTokenID}, token)
+	node := &corev1.Node{}
+	nodeErr := api.Get(ctx, client.ObjectKey{Name: machine.Spec.NodeName}, node)
+	clientRequest := w.request(api, "client-"+machine.Name)
+	serving := w.request(api, "serving-"+machine.Name)
+	switch {
+	case clientRequest == nil && tokenErr == nil:
+		must(w.t, api.Create(ctx, &certificatesv1.CertificateSigningRequest{
+			ObjectMeta: metav1.ObjectMeta{Name: "client-" + machine.Name},
+			Spec: certificatesv1.CertificateSigningRequestSpec{
+				SignerName: certificatesv1.KubeAPIServerClientKubeletSignerName,
+				Username:   "system:bootstrap:" + machine.Spec.BootstrapTokenID, Groups: []string{addon.BootstrappersGroup},
+				Usages:  []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
+				Request: encodedRequest(w.t.Fatal, machine.Spec.NodeName, nil, ""),
+			},
+		}))
+	case clientRequest == nil:
+		return false
+	case w.sign(api, clientRequest), w.sign(api, serving):
+	case len(clientRequest.Status.Certificate) > 0 && nodeErr != nil:
+		must(w.t, api.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.NodeName}, Status: corev1.NodeStatus{
+			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}},
+			NodeInfo:   corev1.NodeSystemInfo{KubeletVersion: "v" + machine.Spec.KubernetesVersion},
+		}}))
+	case nodeErr == nil && serving == nil:
+		must(w.t, api.Create(ctx, &certificatesv1.CertificateSigningRequest{
+			ObjectMeta: metav1.ObjectMeta{Name: "serving-" + machine.Name},
+			Spec: certificatesv1.CertificateSigningRequestSpec{
+				SignerName: certificatesv1.KubeletServingSignerName,
+				Username:   "system:node:" + machine.Spec.NodeName, Groups: []string{"system:nodes"},
+				Usages:  []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
+				Request: encodedRequest(w.t.Fatal, machine.Spec.NodeName, []string{machine.Spec.NodeName}, machine.Spec.Address),
+			},
+		}))
+	default:
+		return false
+	}
+	return true
+}
+
+// request reads a certificate request, nil if there is none.
+func (w *world) request(api client.Client, name string) *certificatesv1.CertificateSigningRequest {
+	found := &certificatesv1.CertificateSigningRequest{}
+	if err := api.Get(context.Background(), client.ObjectKey{Name: name}, found); err != nil {
+		must(w.t, client.IgnoreNotFound(err))
+		return nil
+	}
+	return found
+}
+
+// sign issues the certificate of a request that is approved.
+func (w *world) sign(api client.Client, request *certificatesv1.CertificateSigningRequest) bool {
+	if request == nil || len(request.Status.Certificate) > 0 || len(request.Status.Conditions) == 0 {
+		return false
+	}
+	if c := request.Status.Conditions[0]; c.Type != certificatesv1.CertificateApproved {
+		w.t.Fatalf("%s was denied: %s", request.Name, c.Message)
+	}
+	request.Status.Certificate = []byte("issued")
+	must(w.t, api.SubResource("status").Update(context.Background(), request))
+	return true
+}
+
+// encodedRequest is the certificate request of a node.
+func encodedRequest(fatal func(...any), nodeName string, dnsNames []string, address string) []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		fatal(err)
+	}
+	template := &x509.CertificateRequest{
+		Subject:  pkix.Name{CommonName: "system:node:" + nodeName, Organization: []string{"system:nodes"}},
+		DNSNames: dnsNames,
+	}
+	if address != "" {
+		template.IPAddresses = []net.IP{net.ParseIP(address)}
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+}

@@ -1,0 +1,95 @@
+package controller_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	meta "berth.dev/berth/api/meta/v1alpha1"
+)
+
+// The stories below are told once without a kill to count their writes, and
+// then once for every write, with a kill right behind it. A fresh process must
+// bring each to the same end, with nothing leaked and nothing made twice.
+
+// story is something that happens to a world, and what must be true in the end.
+type story struct {
+	before func(w *world)
+	event  func(w *world)
+	check  func(w *world)
+}
+
+func stories() map[string]story {
+	two := func(w *world) { w.put("demo", 2); w.live() }
+	none := func(w *world) {
+		w.t.Helper()
+		if got := w.counts(); got != nothing {
+			w.t.Fatalf("left over: %s", got)
+		}
+	}
+	return map[string]story{
+		"create": {
+			before: func(*world) {},
+			event:  func(w *world) { w.put("demo", 2) },
+			check:  func(w *world) { w.consistent("demo", 2); w.ended("create-demo", meta.OperationSucceeded) },
+		},
+		"scale up": {
+			before: two,
+			event:  func(w *world) { w.scale("demo", "up", 3) },
+			check:  func(w *world) { w.consistent("demo", 3); w.ended("up", meta.OperationSucceeded) },
+		},
+		"scale down": {
+			before: two,
+			event:  func(w *world) { w.scale("demo", "down", 0) },
+			check:  func(w *world) { w.consistent("demo", 0); w.ended("down", meta.OperationSucceeded) },
+		},
+		"delete": {
+			before: func(w *world) { two(w); w.expose("web") },
+			event:  func(w *world) { w.delete("demo") },
+			check:  none,
+		},
+		"expose and withdraw a service": {
+			before: two,
+			event: func(w *world) {
+				w.expose("web")
+				w.withdraw("web")
+			},
+			check: func(w *world) { w.consistent("demo", 2); w.withdrawn("web") },
+		},
+	}
+}
+
+func TestAKillBehindAnyWriteHeals(t *testing.T) {
+	for name, s := range stories() {
+		t.Run(name, func(t *testing.T) {
+			whole := newWorld(t)
+			s.before(whole)
+			before := whole.writes
+			s.event(whole)
+			whole.live()
+			s.check(whole)
+			total := whole.writes - before
+			if total == 0 {
+				t.Fatal("the story writes nothing")
+			}
+			for n := range total {
+				t.Run(fmt.Sprintf("kill behind write %d", n), func(t *testing.T) { killed(t, s, n) })
+			}
+		})
+	}
+}
+
+// killed tells a story with a kill behind its n-th write.
+func killed(t *testing.T, s story, n int) {
+	w := newWorld(t)
+	s.before(w)
+	s.event(w)
+	w.budget = n
+	err := w.settle()
+	if err != nil && !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	w.start()
+	w.live()
+	s.check(w)
+}
