@@ -67,7 +67,7 @@ func (f *Fabric) EnsureEdge(ctx context.Context, edge network.Edge) error {
 	if err := f.ensureEdgeAddresses(inside, edge); err != nil {
 		return err
 	}
-	return f.ensureHostLink(host, inside, edge)
+	return f.ensureHostLink(ctx, host, inside, edge)
 }
 
 // ensureEdgeAddresses gives the edge its own addresses. The first of the range
@@ -92,8 +92,9 @@ func (f *Fabric) ensureEdgeAddresses(inside *session, edge network.Edge) error {
 }
 
 // ensureHostLink attaches the host.
-func (f *Fabric) ensureHostLink(host, inside *session, edge network.Edge) error {
-	onHost, inEdge, err := pair{near: host, nearName: f.names.hostLink(), far: inside, farName: hostLink, group: f.names.mark()}.ensure()
+func (f *Fabric) ensureHostLink(ctx context.Context, host, inside *session, edge network.Edge) error {
+	link := pair{near: host, nearName: f.names.hostLink(), far: inside, farName: hostLink, group: f.names.mark()}
+	onHost, inEdge, err := link.ensure()
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,10 @@ func (f *Fabric) ensureHostLink(host, inside *session, edge network.Edge) error 
 	}); err != nil {
 		return err
 	}
-	if err := errors.Join(inside.up(inEdge), host.ensureAddresses(onHost, address{Addr: edge.HostAddress}), host.up(onHost)); err != nil {
+	if err := host.ensureAddresses(onHost, address{Addr: edge.HostAddress}); err != nil {
+		return err
+	}
+	if err := link.connect(ctx, onHost, inEdge); err != nil {
 		return err
 	}
 	if err := host.ensureRoutes(onHost, route{to: edge.PublicRange, via: edge.PublicRange.Addr(), source: edge.HostAddress}); err != nil {

@@ -15,13 +15,13 @@ func (f *Fabric) EnsureEndpoint(ctx context.Context, endpoint network.Endpoint) 
 		return "", fmt.Errorf("ensuring endpoint %s: %w", endpoint.ID, err)
 	}
 	defer f.nouns.lock("endpoint/" + endpoint.ID)()
-	if err := f.ensureEndpoint(endpoint); err != nil {
+	if err := f.ensureEndpoint(ctx, endpoint); err != nil {
 		return "", fmt.Errorf("ensuring endpoint %s: %w", endpoint.ID, err)
 	}
 	return f.names.endpoint(endpoint.ID), nil
 }
 
-func (f *Fabric) ensureEndpoint(endpoint network.Endpoint) error {
+func (f *Fabric) ensureEndpoint(ctx context.Context, endpoint network.Endpoint) error {
 	edge, err := f.openEdge()
 	if err != nil {
 		return err
@@ -38,11 +38,15 @@ func (f *Fabric) ensureEndpoint(endpoint network.Endpoint) error {
 	if _, err := inside.loopback(); err != nil {
 		return err
 	}
-	inEdge, eth0, err := pair{near: edge, nearName: f.names.endpointLink(endpoint.ID), far: inside, farName: machineLink}.ensure()
+	link := pair{near: edge, nearName: f.names.endpointLink(endpoint.ID), far: inside, farName: machineLink}
+	inEdge, eth0, err := link.ensure()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(inside.ensureAddresses(eth0, address{Addr: endpoint.Address}), inside.up(eth0), edge.up(inEdge)); err != nil {
+	if err := inside.ensureAddresses(eth0, address{Addr: endpoint.Address}); err != nil {
+		return err
+	}
+	if err := link.connect(ctx, inEdge, eth0); err != nil {
 		return err
 	}
 	if err := inside.ensureRoutes(eth0, route{to: defaultRoute(), via: nextHop()}); err != nil {

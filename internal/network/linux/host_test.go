@@ -299,6 +299,71 @@ func TestThePrivateRangesAreShutEvenIfTheEdgeHadARoute(t *testing.T) {
 	s.whole(t)
 }
 
+func TestARouterIsNoOnesServer(t *testing.T) {
+	s := newSite(t)
+	s.listen(t, s.fabric.names.router(s.network.ID), 8080)
+	for client, address := range map[string]netip.Addr{
+		"":                                     s.network.OutboundAddress,
+		s.fabric.names.endpoint(s.endpoint.ID): s.network.OutboundAddress,
+		s.machine:                              network.Gateway(s.network.NodeRange),
+	} {
+		if err := dial(client, address, 8080, 300*time.Millisecond); err == nil {
+			t.Errorf("%q reached a listener in the router", client)
+		}
+	}
+}
+
+func TestALinkIsWaitedFor(t *testing.T) {
+	path := machine(t)
+	s := at(t, path)
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name = "near"
+	if err := s.rt.LinkAdd(&netlink.Veth{LinkAttrs: attributes, PeerName: "far"}); err != nil {
+		t.Fatal(err)
+	}
+	near, _ := s.link("near")
+	far, _ := s.link("far")
+	if err := s.up(near); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error)
+	go func() { waited <- s.awaitCarrier(t.Context(), near) }()
+	select {
+	case err := <-waited:
+		t.Fatalf("awaitCarrier() = %v while the far end is down", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := s.up(far); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("awaitCarrier() = %v once the far end is up", err)
+	}
+}
+
+func TestAMachinesOtherLinkIsAConflict(t *testing.T) {
+	s := newSite(t)
+	other := machine(t)
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name = machineLink
+	if err := at(t, other).rt.LinkAdd(&netlink.Veth{LinkAttrs: attributes, PeerName: "peer"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.fabric.AttachPort(t.Context(), s.network.ID, s.network.Ports[0], other); !errors.Is(err, network.ErrConflict) {
+		t.Errorf("AttachPort() = %v, want ErrConflict", err)
+	}
+}
+
+func TestTrafficToAnAddressThatIsNotAttachedStaysInTheNetwork(t *testing.T) {
+	s := newSite(t)
+	for _, address := range []string{"10.224.0.200", "10.244.9.9"} {
+		err := dial(s.machine, netip.MustParseAddr(address), 8080, 300*time.Millisecond)
+		if !os.IsTimeout(err) { // the edge would have answered that it has no way there
+			t.Errorf("dialing %s: %v, want silence", address, err)
+		}
+	}
+}
+
 func TestAMachineInAUserNamespaceIsAttachedAndAttachedAgain(t *testing.T) {
 	s := newSite(t)
 	for range 2 {

@@ -1,8 +1,10 @@
 package linux
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"regexp"
 	"strings"
 )
@@ -65,6 +67,22 @@ func (n names) endpointID(file string) (string, bool) {
 func (n names) networkID(file string) (string, bool) {
 	return strings.CutPrefix(file, n.prefix()+"vnet-")
 }
+
+// portHardware is the hardware address of a port's far end, the same for
+// every link that the port ever has.
+func portHardware(id string) net.HardwareAddr {
+	hash := fnv.New32a()
+	hash.Write([]byte(id))
+	return append(hardwarePrefix(), hash.Sum(nil)[1:]...)
+}
+
+// isPortHardware says whether a hardware address is one of portHardware.
+func isPortHardware(address net.HardwareAddr) bool {
+	return bytes.HasPrefix(address, hardwarePrefix())
+}
+
+// hardwarePrefix is that of locally administered addresses, and two letters.
+func hardwarePrefix() net.HardwareAddr { return net.HardwareAddr{0x02, 'b', 'e'} }
 
 // mark tells what on the host is this instance's where there is no name to
 // carry it: the group of the host's link, the metric of the blackhole route.

@@ -1,14 +1,21 @@
 package linux
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"berth.dev/berth/internal/network"
 )
+
+// carrierPatience bounds the wait for a link. The kernel takes below a
+// millisecond, and up to a second if it is in no hurry.
+const carrierPatience = 5 * time.Second
 
 // linkMTU is the MTU of every link.
 const linkMTU = 1500
@@ -22,9 +29,10 @@ type pair struct {
 	farName  string
 	// group marks the near end from the moment it is made.
 	group uint32
-	// keepFar is set where a link of the far name may be someone else's; it is
-	// then a conflict, and otherwise replaced.
-	keepFar bool
+	// hardware is the hardware address of the far end, where its namespace is
+	// not this package's own: a link of the far name that has no such address is
+	// someone else's and a conflict, any other is replaced.
+	hardware net.HardwareAddr
 }
 
 // ensure makes the pair, or finds it. An end whose other end lies in another
@@ -45,7 +53,7 @@ func (p pair) ensure() (near, far netlink.Link, err error) {
 	}
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.MTU, attributes.Group = p.nearName, linkMTU, p.group
-	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: p.farName, PeerNamespace: netlink.NsFd(int(p.far.file.Fd()))}
+	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: p.farName, PeerHardwareAddr: p.hardware, PeerNamespace: netlink.NsFd(int(p.far.file.Fd()))}
 	if err := p.near.rt.LinkAdd(veth); err != nil {
 		return nil, nil, fmt.Errorf("making link %s: %w", p.nearName, err)
 	}
@@ -54,6 +62,59 @@ func (p pair) ensure() (near, far netlink.Link, err error) {
 		err = fmt.Errorf("making link %s: it vanished at once", p.nearName)
 	}
 	return near, far, err
+}
+
+// connect sets both ends up and waits until both carry packets. An end that
+// is only up drops what it is to send, such as its answer to an ARP request,
+// which is not asked again for a second.
+func (p pair) connect(ctx context.Context, near, far netlink.Link) error {
+	if err := errors.Join(p.far.up(far), p.near.up(near)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, carrierPatience)
+	defer cancel()
+	if err := p.far.awaitCarrier(ctx, far); err != nil {
+		return err
+	}
+	return p.near.awaitCarrier(ctx, near)
+}
+
+// awaitCarrier waits until the kernel has put a link into operation.
+func (s *session) awaitCarrier(ctx context.Context, link netlink.Link) error {
+	if ok, err := s.operational(link); ok || err != nil {
+		return err
+	}
+	changes, done := make(chan netlink.LinkUpdate), make(chan struct{})
+	if err := inNamespace(s.file, func() error { return netlink.LinkSubscribe(changes, done) }); err != nil {
+		close(done)
+		return fmt.Errorf("watching link %s: %w", link.Attrs().Name, err)
+	}
+	defer func() { // the subscription ends with its channel, which has to be read until then
+		close(done)
+		for range changes {
+		}
+	}()
+	for {
+		if ok, err := s.operational(link); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for link %s to carry packets: %w", link.Attrs().Name, ctx.Err())
+		case _, open := <-changes:
+			if !open {
+				return fmt.Errorf("watching link %s: the subscription ended", link.Attrs().Name)
+			}
+		}
+	}
+}
+
+func (s *session) operational(link netlink.Link) (bool, error) {
+	now, err := s.rt.LinkByIndex(link.Attrs().Index)
+	if err != nil {
+		return false, fmt.Errorf("looking at link %s: %w", link.Attrs().Name, err)
+	}
+	return now.Attrs().OperState == netlink.OperUp, nil
 }
 
 // find looks for the near end, and for the far end if it is where it belongs.
@@ -87,13 +148,14 @@ func (p pair) find() (near, far netlink.Link, err error) {
 	return near, far, nil
 }
 
-// clearFar makes room for the far name.
+// clearFar makes room for the far name. What is in the way is most often the
+// end of a former pair, whose other end the kernel is still removing.
 func (p pair) clearFar() error {
 	stranger, err := p.far.link(p.farName)
 	if stranger == nil || err != nil {
 		return err
 	}
-	if p.keepFar {
+	if p.hardware != nil && !(stranger.Type() == "veth" && isPortHardware(stranger.Attrs().HardwareAddr)) {
 		return fmt.Errorf("making link %s: namespace %s already has a link %s that belongs to something else; remove it there: %w",
 			p.nearName, p.far.file.Name(), p.farName, network.ErrConflict)
 	}

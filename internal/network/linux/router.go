@@ -17,13 +17,13 @@ func (f *Fabric) EnsureNetwork(ctx context.Context, desired network.Network) err
 		return fmt.Errorf("ensuring network %s: %w", desired.ID, err)
 	}
 	defer f.nouns.lock("network/" + desired.ID)()
-	if err := f.ensureNetwork(desired); err != nil {
+	if err := f.ensureNetwork(ctx, desired); err != nil {
 		return fmt.Errorf("ensuring network %s: %w", desired.ID, err)
 	}
 	return nil
 }
 
-func (f *Fabric) ensureNetwork(n network.Network) error {
+func (f *Fabric) ensureNetwork(ctx context.Context, n network.Network) error {
 	edge, err := f.openEdge()
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (f *Fabric) ensureNetwork(n network.Network) error {
 	if err := f.ensurePorts(router, n); err != nil {
 		return err
 	}
-	if err := f.ensureUplink(edge, router, n); err != nil {
+	if err := f.ensureUplink(ctx, edge, router, n); err != nil {
 		return err
 	}
 	if !f.balanced.changed(n) {
@@ -70,12 +70,16 @@ func (f *Fabric) ensureNetwork(n network.Network) error {
 
 // ensureUplink attaches a router to the edge, which routes the network's
 // public addresses to it.
-func (f *Fabric) ensureUplink(edge, router *session, n network.Network) error {
-	inEdge, up, err := pair{near: edge, nearName: f.names.networkLink(n.ID), far: router, farName: uplink}.ensure()
+func (f *Fabric) ensureUplink(ctx context.Context, edge, router *session, n network.Network) error {
+	link := pair{near: edge, nearName: f.names.networkLink(n.ID), far: router, farName: uplink}
+	inEdge, up, err := link.ensure()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(router.ensureAddresses(up, address{Addr: n.OutboundAddress}), router.up(up), edge.up(inEdge)); err != nil {
+	if err := router.ensureAddresses(up, address{Addr: n.OutboundAddress}); err != nil {
+		return err
+	}
+	if err := link.connect(ctx, inEdge, up); err != nil {
 		return err
 	}
 	if err := router.ensureRoutes(up, route{to: defaultRoute(), via: nextHop()}); err != nil {
@@ -155,13 +159,13 @@ func (f *Fabric) AttachPort(ctx context.Context, networkID string, port network.
 		return fmt.Errorf("attaching port %s: %w", port.ID, err)
 	}
 	defer f.nouns.lock("network/" + networkID)()
-	if err := f.attachPort(networkID, port, namespace); err != nil {
+	if err := f.attachPort(ctx, networkID, port, namespace); err != nil {
 		return fmt.Errorf("attaching port %s: %w", port.ID, err)
 	}
 	return nil
 }
 
-func (f *Fabric) attachPort(networkID string, port network.Port, namespace string) error {
+func (f *Fabric) attachPort(ctx context.Context, networkID string, port network.Port, namespace string) error {
 	router, err := open(f.names.router(networkID))
 	if err != nil {
 		return err
@@ -176,11 +180,15 @@ func (f *Fabric) attachPort(networkID string, port network.Port, namespace strin
 		return err
 	}
 	defer machine.close()
-	near, eth0, err := pair{near: router, nearName: f.names.portLink(port.ID), far: machine, farName: machineLink, keepFar: true}.ensure()
+	link := pair{near: router, nearName: f.names.portLink(port.ID), far: machine, farName: machineLink, hardware: portHardware(port.ID)}
+	near, eth0, err := link.ensure()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(machine.ensureAddresses(eth0, address{Addr: port.Address}), machine.up(eth0), router.up(near)); err != nil {
+	if err := machine.ensureAddresses(eth0, address{Addr: port.Address}); err != nil {
+		return err
+	}
+	if err := link.connect(ctx, near, eth0); err != nil {
 		return err
 	}
 	if err := router.ensureRoutes(near, portRoutes(port)...); err != nil {
