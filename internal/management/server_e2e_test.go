@@ -126,9 +126,6 @@ func newServer(t *testing.T) *Server {
 
 func binaries(t *testing.T) map[string]string {
 	t.Helper()
-	if os.Getenv("H7_ETCD") != "" {
-		return map[string]string{"etcd": os.Getenv("H7_ETCD"), "kube-apiserver": os.Getenv("H7_KUBE")}
-	}
 	store, err := release.Open(release.Options{})
 	if err != nil {
 		t.Fatal(err)

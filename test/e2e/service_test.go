@@ -83,6 +83,9 @@ func start() (*install, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(home, 0o711); err != nil { // control planes run under ids of their own and have to pass
+		return nil, err
+	}
 	i := &install{program: program, home: filepath.Join(home, "home")}
 	if output, err := i.berth("up", "--detach"); err != nil {
 		return nil, fmt.Errorf("berth up: %w\n%s", err, output)

@@ -25,7 +25,7 @@ func NewCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newListCommand(), newBuildCommand(), newVerifyCommand())
+	command.AddCommand(newListCommand(), newBuildCommand(), newPathCommand(), newVerifyCommand())
 	return command
 }
 
