@@ -15,7 +15,7 @@ import (
 // priority makes builds give way to everything else on the machine. All of it
 // is done as far as the host allows: a build without it is only less polite.
 type priority struct {
-	// group is the directory of a control group with a tenth of the usual CPU weight, or empty.
+	// group is the directory of a control group with a fraction of the usual CPU weight, or empty.
 	group string
 	// unified is true if the group is in a hierarchy of version 2.
 	unified bool
@@ -28,17 +28,20 @@ const (
 	ioWhoThread = 1       // IOPRIO_WHO_PROCESS: with 0, the calling thread
 )
 
-// newPriority makes the control group below root, which is /sys/fs/cgroup.
+// newPriority makes the control group below root, which is /sys/fs/cgroup. Its
+// weight is a fifth of a service's in version 2. In version 1 it competes with
+// every single process outside of a group, so half of one process's weight is low
+// enough; less, and a busy machine would never finish a build.
 func newPriority(root string) priority {
 	if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err == nil {
 		group := filepath.Join(root, groupName)
-		if !makeGroup(group, "cpu.weight", "10") {
+		if !makeGroup(group, "cpu.weight", "20") {
 			return priority{}
 		}
 		return priority{group: group, unified: true}
 	}
 	group := filepath.Join(root, "cpu", groupName)
-	if !makeGroup(group, "cpu.shares", "102") {
+	if !makeGroup(group, "cpu.shares", "512") {
 		return priority{}
 	}
 	return priority{group: group}
