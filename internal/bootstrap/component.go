@@ -36,8 +36,8 @@ func (n Node) components() []supervise.Component {
 }
 
 // kubelet waits for the API server to accept the one-time token, because a
-// kubelet that comes too early sleeps for seconds before it tries again. With
-// a certificate of its own it needs no token, and does not wait.
+// kubelet that comes too early sleeps for seconds before it tries again. Once
+// it has a certificate of its own, that takes the token's place.
 func (n Node) kubelet() supervise.Component {
 	var labels []string
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
@@ -58,7 +58,7 @@ func (n Node) kubelet() supervise.Component {
 		Name: "kubelet", Command: command,
 		Gate: &supervise.Probe{
 			HTTPS: n.APIServer + "/readyz", CAFile: caFile, TokenFile: tokenFile,
-			OpenIfFile: kubeletCertificate,
+			CertFile: kubeletCertificate, KeyFile: kubeletCertificate,
 		},
 	}
 }
@@ -77,7 +77,8 @@ func (n Node) kubeProxy() supervise.Component {
 }
 
 // konnectivityAgent shows the kubelet's certificate: it proves which node the
-// agent speaks for, and it rotates.
+// agent speaks for, and it rotates. The agent waits until that certificate
+// opens the API server: then there is a network, too.
 func (n Node) konnectivityAgent() supervise.Component {
 	server, _ := netip.ParseAddrPort(n.KonnectivityAddress) // validated
 	family := "ipv4"
@@ -104,7 +105,10 @@ func (n Node) konnectivityAgent() supervise.Component {
 			"--admin-bind-address=127.0.0.1",
 			"--admin-server-port=8134",
 		},
-		Gate:            &supervise.Probe{File: kubeletCertificate},
+		Gate: &supervise.Probe{
+			HTTPS: n.APIServer + "/readyz", CAFile: caFile,
+			CertFile: kubeletCertificate, KeyFile: kubeletCertificate,
+		},
 		RestartOnChange: []string{kubeletCertificate},
 		StopTimeout:     2 * time.Second,
 	}

@@ -5,10 +5,10 @@
 // The order in which a node comes up:
 //
 //	containerd         at once
-//	kubelet            when the API server accepts the machine's one-time token;
-//	                   once it has a certificate of its own, at once
+//	kubelet            when the API server accepts the machine's one-time token,
+//	                   or later the kubelet's own certificate
 //	kube-proxy         when the API server shows the node
-//	konnectivity-agent when the kubelet has its certificate, which is also the agent's
+//	konnectivity-agent when the API server accepts the kubelet's certificate, which is also the agent's
 //	image-…            the system images, one after the other, when containerd listens
 //	open-for-pods      when the images are there; only then the node gets Ready
 //

@@ -60,11 +60,6 @@ type prober struct {
 func (p *prober) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if p.probe.OpenIfFile != "" {
-		if _, err := os.Stat(p.probe.OpenIfFile); err == nil {
-			return nil
-		}
-	}
 	switch {
 	case p.probe.TCP != "":
 		return dial(ctx, "tcp", p.probe.TCP)
@@ -87,6 +82,7 @@ func dial(ctx context.Context, network, address string) error {
 
 func (p *prober) get(ctx context.Context) error {
 	if p.client == nil {
+		p.probe = p.probe.identified()
 		config, err := p.probe.tlsConfig()
 		if err != nil {
 			return err
@@ -116,6 +112,20 @@ func (p *prober) get(ctx context.Context) error {
 		return fmt.Errorf("HTTP %d", response.StatusCode)
 	}
 	return nil
+}
+
+// identified is the probe with the one identity that it has by now: the
+// certificate, or until that exists the token.
+func (p Probe) identified() Probe {
+	if p.TokenFile == "" || p.CertFile == "" {
+		return p
+	}
+	if _, err := os.Stat(p.CertFile); err == nil {
+		p.TokenFile = ""
+	} else {
+		p.CertFile, p.KeyFile = "", ""
+	}
+	return p
 }
 
 // close ends the prober's connection.

@@ -165,6 +165,37 @@ func TestAnHTTPSGateShowsItsCertificate(t *testing.T) {
 	}
 }
 
+func TestAnHTTPSGateShowsItsTokenUntilItHasACertificate(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.PeerCertificates) == 0 == (r.Header.Get("Authorization") == "") {
+			w.WriteHeader(http.StatusUnauthorized) // neither, or both
+		}
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	gate := Probe{HTTPS: server.URL, CAFile: filepath.Join(dir, "ca"), TokenFile: filepath.Join(dir, "token"),
+		CertFile: filepath.Join(dir, "pair"), KeyFile: filepath.Join(dir, "pair")}
+	write := func(path string, content []byte) {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(gate.CAFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	write(gate.TokenFile, []byte("secret"))
+	if err := lookOnce(gate); err != nil {
+		t.Errorf("with the token alone: %v", err)
+	}
+	write(gate.CertFile, clientPair(t))
+	if err := os.Remove(gate.TokenFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := lookOnce(gate); err != nil {
+		t.Errorf("with a certificate and the token gone: %v", err)
+	}
+}
+
 func TestTheGateOfADeadComponentIsAskedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gate")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

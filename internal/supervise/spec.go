@@ -63,17 +63,14 @@ type Probe struct {
 	// HTTPS is a URL that must answer 200, verified against CAFile.
 	HTTPS string `json:"https,omitempty"`
 	// CAFile verifies the server; CertFile and KeyFile, or TokenFile (a bearer
-	// token), identify the supervisor.
+	// token), identify the supervisor. With all three the token does until
+	// CertFile exists: what a one-time token brought about goes on without it.
 	CAFile    string `json:"caFile,omitempty"`
 	CertFile  string `json:"certFile,omitempty"`
 	KeyFile   string `json:"keyFile,omitempty"`
 	TokenFile string `json:"tokenFile,omitempty"`
 	// ServerName overrides the name that the server's certificate must carry.
 	ServerName string `json:"serverName,omitempty"`
-	// OpenIfFile opens the gate at once when this path exists, whatever the
-	// condition says: what a first start must wait for (a one-time token that
-	// works), later ones need not.
-	OpenIfFile string `json:"openIfFile,omitempty"`
 }
 
 // Status is what a supervisor last saw.

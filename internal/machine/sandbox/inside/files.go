@@ -35,6 +35,10 @@ func writeFiles(record Record) error {
 	if err := os.MkdirAll(SuperviseDir, 0o700); err != nil {
 		return err
 	}
+	// What the supervisor of the former start saw is no longer so.
+	if err := os.Remove(filepath.Join(SuperviseDir, supervise.StatusFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return writeFile(filepath.Join(SuperviseDir, supervise.SpecFile), machine.File{Mode: 0o600, Content: spec})
 }
 
