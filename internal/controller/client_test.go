@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -9,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	hostv1 "berth.dev/berth/api/host/v1alpha1"
 )
 
 func must(t *testing.T, err error) {
@@ -128,4 +132,27 @@ func (w *world) exists(o client.Object) bool {
 	err := w.api.Get(context.Background(), client.ObjectKeyFromObject(o), o)
 	must(w.t, client.IgnoreNotFound(err))
 	return err == nil
+}
+
+// shrinkPublicRange gives the host another pool of public addresses.
+func (w *world) shrinkPublicRange(public string) {
+	w.t.Helper()
+	host := &hostv1.Host{}
+	host.Name = "local"
+	if !w.exists(host) {
+		w.t.Fatal("the host is gone")
+	}
+	host.Spec.PublicRange = public
+	must(w.t, w.api.Update(context.Background(), host))
+}
+
+// fails calls the cluster's controller and expects an error that says something.
+func (w *world) fails(text string) {
+	w.t.Helper()
+	for _, name := range w.names(w.loops[0].kind) {
+		_, err := w.loops[0].reconcile(context.Background(), reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+		if err == nil || !strings.Contains(err.Error(), text) {
+			w.t.Fatalf("got %v, want an error with %q", err, text)
+		}
+	}
 }

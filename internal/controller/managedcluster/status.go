@@ -73,14 +73,23 @@ func (s *scope) outcome(conditionType string) condition.Outcome {
 	return condition.Waiting("waiting for earlier phases")
 }
 
-// blocking is the first condition that is not true, or a true outcome.
+// blocking is the condition that holds the cluster up, or a true outcome: the
+// first that something is wrong with, or else the first that is not true.
 func (s *scope) blocking() (conditionType string, outcome condition.Outcome) {
-	for _, conditionType := range conditions() {
-		if outcome := s.outcome(conditionType); !outcome.True {
-			return conditionType, outcome
+	conditionType, outcome = v1alpha1.ConditionReady, condition.True("")
+	for _, candidate := range conditions() {
+		told := s.outcome(candidate)
+		if told.True {
+			continue
+		}
+		if condition.Code(told.Reason) != condition.CodeTimedOut {
+			return candidate, told
+		}
+		if outcome.True {
+			conditionType, outcome = candidate, told
 		}
 	}
-	return v1alpha1.ConditionReady, condition.True("")
+	return conditionType, outcome
 }
 
 // waitsFor is the condition that an operation waits for, or a true outcome. A
