@@ -32,6 +32,8 @@ func runPackets(t *testing.T, factory func(t *testing.T) Harness) {
 		"a datagram flow leaves a backend that is out of rotation":          testDrain,
 		"a port that is no longer listed is cut off":                        testCutOff,
 		"a restarted machine is reached again":                              testRestart,
+		"echo requests are answered":                                        testEcho,
+		"a frontend carries more than fits in one packet":                   testBulk,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newTown(t, factory(t))) })
 	}
@@ -297,4 +299,25 @@ func testRestart(t *testing.T, c *town) {
 	c.reaches(t, call{in: c.alpha1, protocol: "tcp", to: node2 + ":8080"}, "alpha2", node1)
 	c.reaches(t, call{in: c.alpha1, protocol: "tcp", to: pod2 + ":8080"}, "alpha2-pod", node1)
 	c.reaches(t, call{protocol: "tcp", to: at(c.frontend, 80)}, "alpha2", c.plan.Host.String())
+}
+
+func testEcho(t *testing.T, c *town) {
+	c.echo(t, "", c.address1)
+	c.echo(t, c.alpha1, c.address1)
+	c.echo(t, c.alpha1, netip.MustParseAddr(node2))
+	c.echo(t, c.alpha1, netip.MustParseAddr(gateway))
+	c.echo(t, c.endpoint1, c.plan.Edge)
+}
+
+func testBulk(t *testing.T, c *town) {
+	c.alpha.Frontends = []network.Frontend{{
+		Address: c.frontend, Rules: []network.Rule{{Protocol: "TCP", Port: 80, NodePort: 9000}}, Backends: []netip.Addr{netip.MustParseAddr(node1)},
+	}}
+	c.ensureNetwork(t, c.alpha)
+	const size = 16 << 20
+	for _, client := range []string{"", c.beta1, c.alpha1} {
+		if got := c.pour(t, client, c.alpha1, at(c.frontend, 80), size); got != size {
+			t.Errorf("of %d bytes from %q %d arrived", size, client, got)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -202,4 +203,70 @@ func (w *world) listens(t *testing.T, namespace string) (port string) {
 		return err
 	}))
 	return port
+}
+
+// echo sends an ICMP echo request and waits for its answer.
+func (w *world) echo(t *testing.T, namespace string, to netip.Addr) {
+	t.Helper()
+	const id = 0xb7
+	request := []byte{8, 0, 0, 0, 0, id, 0, 1}
+	sum := ^uint16(8<<8 + id + 1)
+	request[2], request[3] = byte(sum>>8), byte(sum)
+	var socket net.PacketConn
+	must(t, "opening a raw socket", w.Inside(namespace, func() (err error) {
+		socket, err = net.ListenPacket("ip4:icmp", "0.0.0.0")
+		return err
+	}))
+	defer socket.Close()
+	must(t, "setting a deadline", socket.SetDeadline(time.Now().Add(patience)))
+	_, err := socket.WriteTo(request, &net.IPAddr{IP: to.AsSlice()})
+	must(t, "sending an echo request", err)
+	for answer := make([]byte, 1500); ; {
+		n, from, err := socket.ReadFrom(answer)
+		if err != nil {
+			t.Errorf("echo request from %q to %s: %v", namespace, to, err)
+			return
+		}
+		if n >= 8 && answer[0] == 0 && answer[5] == id && from.String() == to.String() {
+			return
+		}
+	}
+}
+
+// pour sends bytes from a namespace to an address behind which port 9000 of
+// another one listens, and says how many arrived there.
+func (w *world) pour(t *testing.T, from, in, to string, size int64) (arrived int64) {
+	t.Helper()
+	var listener net.Listener
+	must(t, "listening", w.Inside(in, func() (err error) {
+		listener, err = net.Listen("tcp4", ":9000")
+		return err
+	}))
+	defer listener.Close()
+	sent := make(chan error, 1)
+	go func() {
+		conn, err := w.dial(from, "tcp", netip.Addr{}, to, patience)
+		if err == nil {
+			_, err = io.CopyN(conn, zeros{}, size)
+			err = errors.Join(err, conn.Close())
+		}
+		sent <- err
+	}()
+	must(t, "setting a deadline", listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience)))
+	conn, err := listener.Accept()
+	must(t, "accepting", err)
+	defer conn.Close()
+	must(t, "setting a deadline", conn.SetDeadline(time.Now().Add(patience)))
+	arrived, err = io.Copy(io.Discard, conn)
+	must(t, "receiving", err)
+	must(t, "sending", <-sent)
+	return arrived
+}
+
+// zeros is a Reader without an end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
