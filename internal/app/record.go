@@ -17,6 +17,7 @@ type record struct {
 
 	mu     sync.Mutex
 	daemon home.Daemon
+	steps  Steps
 }
 
 func newRecord(h home.Home, log *slog.Logger) (*record, error) {
@@ -32,7 +33,12 @@ func newRecord(h home.Home, log *slog.Logger) (*record, error) {
 
 // Report says what the daemon is doing.
 func (r *record) Report(message string) {
-	r.update(func(d *home.Daemon) { d.Message = message })
+	r.update(func(d *home.Daemon) {
+		d.Message = message
+		if r.steps.Worth(message) {
+			r.log.Info(message)
+		}
+	})
 }
 
 // update changes the record. That it cannot be written is no reason to stop a

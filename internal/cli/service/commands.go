@@ -9,9 +9,12 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"k8s.io/utils/clock"
 
 	"berth.dev/berth/internal/app"
 	"berth.dev/berth/internal/cli/output"
+	"berth.dev/berth/internal/cli/progress"
+	"berth.dev/berth/internal/cli/session"
 )
 
 // Commands are the operator's commands.
@@ -49,9 +52,20 @@ func addOutput(command *cobra.Command, format *output.Format) {
 	command.Flags().VarP(format, "output", "o", "how to print: json, jsonc, table, tsv, yaml or none")
 }
 
-// teller prints what goes on, a line each, for the person at the terminal.
-func teller(w io.Writer) func(string) {
-	return func(message string) { fmt.Fprintln(w, message) }
+// teller tells what goes on to the person at the terminal: on a terminal in
+// one line that is redrawn, else in a line for each step. done takes the line
+// off again.
+func teller(w io.Writer, what string) (tell func(string), done func()) {
+	if width := session.New(session.Streams{Err: w}).Width; width > 0 {
+		line := progress.New(w, width, clock.RealClock{}, what)
+		return func(message string) { line.Report("", message) }, line.Clear
+	}
+	var steps app.Steps
+	return func(message string) {
+		if steps.Worth(message) {
+			fmt.Fprintln(w, message)
+		}
+	}, func() {}
 }
 
 // requireRoot refuses early what would fail late without root.

@@ -41,7 +41,9 @@ BERTH_DNS_ZONE), and is kept for the next start.`,
 				err := app.Run(command.Context(), o, command.ErrOrStderr())
 				return explain(err)
 			}
-			daemon, err := app.Start(command.Context(), o, teller(command.ErrOrStderr()))
+			tell, done := teller(command.ErrOrStderr(), "Starting the service")
+			daemon, err := app.Start(command.Context(), o, tell)
+			done()
 			if err != nil {
 				return explain(err)
 			}
@@ -82,7 +84,9 @@ func newRestartCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			daemon, err := app.Restart(command.Context(), o, teller(command.ErrOrStderr()))
+			tell, done := teller(command.ErrOrStderr(), "Restarting the service")
+			daemon, err := app.Restart(command.Context(), o, tell)
+			done()
 			if err != nil {
 				return explain(err)
 			}
@@ -127,7 +131,9 @@ host. Built releases are a cache of their own and stay.`,
 }
 
 func down(ctx context.Context, dir string, purge bool, w io.Writer) error {
-	if err := app.Down(ctx, app.DownOptions{Home: dir, Purge: purge}, teller(w)); err != nil {
+	tell, done := teller(w, "Taking the install down")
+	defer done()
+	if err := app.Down(ctx, app.DownOptions{Home: dir, Purge: purge}, tell); err != nil {
 		return fmt.Errorf("taking the install down: %w (run the command again to go on)", err)
 	}
 	return nil
