@@ -26,6 +26,7 @@ import (
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/controlplane/controlplanetest"
 	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/supervise"
 )
 
 func TestTheProcessDriverKeepsTheContract(t *testing.T) {
@@ -152,6 +153,40 @@ func TestNoProcessIsRootOrHasACapability(t *testing.T) {
 			}
 		}
 		t.Logf("%s: RssAnon %s", processField(t, pid, "Name"), processField(t, pid, "RssAnon"))
+	}
+}
+
+func TestTheSuccessorOfAKilledSupervisorAdoptsTheComponents(t *testing.T) {
+	h := newHost(t)
+	desired, before := started(t, h)
+	handle := supervise.Handle{Dir: filepath.Join(h.home.ControlPlanesDir(), desired.ID), UserID: desired.UserID}
+	supervisor, lives, err := handle.Status()
+	if err != nil || !lives {
+		t.Fatalf("Status() = %v, %v", lives, err)
+	}
+	if err := syscall.Kill(supervisor.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		status, err := h.open().Ensure(context.Background(), desired)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !status.Ready {
+			t.Errorf("not ready without a supervisor: %s", status.Message)
+		}
+		now, lives, err := handle.Status()
+		if err == nil && lives && now.PID != supervisor.PID {
+			for i, component := range now.Components {
+				if component.PID != before.Components[i].PID {
+					t.Errorf("%s went from pid %d to %d", component.Name, before.Components[i].PID, component.PID)
+				}
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no successor: %+v, %v", now, err)
+		}
 	}
 }
 
