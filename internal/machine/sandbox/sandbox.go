@@ -111,6 +111,11 @@ func (p *Provider) start(ctx context.Context, desired machine.Desired, lock *os.
 		MemoryBytes: int64(desired.Size.MemoryMiB) << 20,
 		Pids:        machinePids,
 	}
+	// The groups of a former start's pods: empty by now, and a kubelet that finds
+	// them spends seconds on each.
+	if err := p.options.Cgroups.Remove(group); err != nil {
+		return err
+	}
 	if err := p.options.Cgroups.Create(group, limits); err != nil {
 		return err
 	}
