@@ -92,14 +92,6 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subscriptions, err := armsubscriptions.NewClient(credential, r.options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := subscriptions.NewListPager(nil).NextPage(ctx)
-	if err != nil || len(page.Value) != 1 || *page.Value[0].SubscriptionID != subscriptionID {
-		t.Fatalf("subscriptions: %v %v", page.Value, err)
-	}
 	groups, err := armresources.NewResourceGroupsClient(subscriptionID, credential, r.options())
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +139,19 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	}
 	poolLifecycle(t, r)
 
+	deleteCluster(t, r, clusters)
+	removal, err := groups.BeginDelete(ctx, "rg", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := removal.PollUntilDone(ctx, polled(t, r, func() { r.endOperations() })); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func deleteCluster(t *testing.T, r *rig, clusters *armcontainerservice.ManagedClustersClient) {
+	t.Helper()
+	ctx := t.Context()
 	deletion, err := clusters.BeginDelete(ctx, "rg", "demo", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -156,13 +161,6 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 		t.Errorf("the deleted cluster is %v %v", got.Properties, err)
 	}
 	if _, err := deletion.PollUntilDone(ctx, polled(t, r, func() { r.deleted(r.cluster()) })); err != nil {
-		t.Fatal(err)
-	}
-	removal, err := groups.BeginDelete(ctx, "rg", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := removal.PollUntilDone(ctx, polled(t, r, func() { r.endOperations() })); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -245,5 +243,120 @@ func poolLifecycle(t *testing.T, r *rig) {
 	}
 	if _, err := pools.Get(ctx, "rg", "demo", "user1", nil); err == nil {
 		t.Error("the deleted pool is still there")
+	}
+}
+
+func TestTheSDKReadsTenantSubscriptionGroupsAndCatalog(t *testing.T) {
+	r := made(t)
+	ctx := t.Context()
+	credential, err := r.credential(ownerID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscriptions, err := armsubscriptions.NewClient(credential, r.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := subscriptions.NewListPager(nil).NextPage(ctx)
+	if err != nil || len(page.Value) != 1 || *page.Value[0].SubscriptionID != subscriptionID {
+		t.Fatalf("subscriptions: %v %v", page.Value, err)
+	}
+	tenants, err := armsubscriptions.NewTenantsClient(credential, r.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant, err := tenants.NewListPager(nil).NextPage(ctx)
+	if err != nil || len(tenant.Value) != 1 || *tenant.Value[0].TenantID != tenantID {
+		t.Errorf("tenants: %v %v", tenant.Value, err)
+	}
+	locations, err := subscriptions.NewListLocationsPager(subscriptionID, nil).NextPage(ctx)
+	if err != nil || len(locations.Value) != 1 || *locations.Value[0].Name != "local" {
+		t.Errorf("locations: %v %v", locations.Value, err)
+	}
+	providers, err := armresources.NewProvidersClient(subscriptionID, credential, r.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	registered, err := providers.Register(ctx, "microsoft.containerservice", nil)
+	if err != nil || *registered.RegistrationState != "Registered" || len(registered.ResourceTypes) == 0 {
+		t.Errorf("registering: %v %v", registered, err)
+	}
+	clusters, err := armcontainerservice.NewManagedClustersClient(subscriptionID, credential, r.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions, err := clusters.ListKubernetesVersions(ctx, "local", nil)
+	if err != nil || len(versions.Values) < 2 || *versions.Values[0].Version != "1.35" || !*versions.Values[0].IsDefault {
+		t.Errorf("versions: %v %v", versions.Values, err)
+	}
+	all, err := clusters.NewListPager(nil).NextPage(ctx)
+	if err != nil || len(all.Value) != 1 || *all.Value[0].Name != "demo" {
+		t.Errorf("clusters: %v %v", all.Value, err)
+	}
+	if profile, err := clusters.GetUpgradeProfile(ctx, "rg", "demo", nil); err != nil || *profile.Properties.ControlPlaneProfile.KubernetesVersion != "1.35.4" {
+		t.Errorf("upgrade profile: %v %v", profile, err)
+	}
+	tagged, err := clusters.BeginUpdateTags(ctx, "rg", "demo", armcontainerservice.TagsObject{Tags: map[string]*string{"a": to.Ptr("b")}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := tagged.PollUntilDone(ctx, nil); err != nil || *done.Tags["a"] != "b" {
+		t.Errorf("tags: %v %v", done.Tags, err)
+	}
+	resources, err := armresources.NewClient(subscriptionID, credential, r.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inGroup, err := resources.NewListByResourceGroupPager("rg", nil).NextPage(ctx)
+	if err != nil || len(inGroup.Value) != 1 || *inGroup.Value[0].Type != "Microsoft.ContainerService/managedClusters" {
+		t.Errorf("resources: %v %v", inGroup.Value, err)
+	}
+}
+
+func TestTheSDKKeepsResourceGroups(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	credential, err := r.credential(ownerID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := armresources.NewResourceGroupsClient(subscriptionID, credential, r.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exists, err := groups.CheckExistence(ctx, "RG-1", nil); err != nil || exists.Success {
+		t.Errorf("a group that is not there: %v %v", exists, err)
+	}
+	for _, name := range []string{"RG-1", "rg-2", "rg-3"} {
+		if _, err := groups.CreateOrUpdate(ctx, name, armresources.ResourceGroup{Location: to.Ptr("local"), Tags: map[string]*string{"n": to.Ptr(name)}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if exists, err := groups.CheckExistence(ctx, "rg-1", nil); err != nil || !exists.Success {
+		t.Errorf("a group in another casing: %v %v", exists, err)
+	}
+	if got, err := groups.Get(ctx, "rg-1", nil); err != nil || *got.Name != "RG-1" || *got.Type != "Microsoft.Resources/resourceGroups" {
+		t.Errorf("the group keeps its casing: %v %v", got, err)
+	}
+	if patched, err := groups.Update(ctx, "rg-2", armresources.ResourceGroupPatchable{Tags: map[string]*string{"only": to.Ptr("this")}}, nil); err != nil || len(patched.Tags) != 1 {
+		t.Errorf("replacing tags: %v %v", patched.Tags, err)
+	}
+	var names []string
+	pager := groups.NewListPager(&armresources.ResourceGroupsClientListOptions{Top: to.Ptr[int32](2)})
+	for pages := 0; pager.More(); pages++ {
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, group := range page.Value {
+			names = append(names, *group.Name)
+		}
+	}
+	if got := strings.Join(names, " "); got != "RG-1 rg-2 rg-3" {
+		t.Errorf("the pages hold %s", got)
+	}
+	filtered, err := groups.NewListPager(&armresources.ResourceGroupsClientListOptions{Filter: to.Ptr("tagName eq 'n' and tagValue eq 'rg-3'")}).NextPage(ctx)
+	if err != nil || len(filtered.Value) != 1 || *filtered.Value[0].Name != "rg-3" {
+		t.Errorf("filtered: %v %v", filtered.Value, err)
 	}
 }

@@ -3,6 +3,8 @@ package identity
 import (
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"berth.dev/berth/internal/arm"
 )
 
@@ -57,14 +59,14 @@ func TestARoleHoldsAtItsScopeAndBelowIt(t *testing.T) {
 }
 
 func TestARememberedSecretIsForgottenWithItsHash(t *testing.T) {
-	first, err := HashSecret("one")
-	if err != nil {
-		t.Fatal(err)
+	hash := func(secret string) string {
+		content, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
 	}
-	second, err := HashSecret("two")
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, second := hash("one"), hash("two")
 	p := newPasswords()
 	for _, c := range []struct {
 		hash, secret string
