@@ -4,6 +4,9 @@ package linux
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/nftables"
@@ -85,4 +88,26 @@ func dropRoutes(s *session) error {
 
 func dropRouterTable(t *testing.T, s *site) error {
 	return removeTable(at(t, s.fabric.names.router(s.network.ID)), nftables.TableFamilyIPv4, routerTable)
+}
+
+// A host's first `ip netns add` does this to what is already there.
+func TestANamespaceThatLiesCoveredIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "net")
+	if err := ensureNamespace(path, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := deleteNamespace(path); err != nil {
+		t.Error(err)
+	}
+	if err := unix.Unmount(dir, 0); err != nil { // busy, if anything is mounted in it
+		t.Error(err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(mounts), dir) {
+		t.Errorf("something is still mounted below %s (%v):\n%s", dir, err, mounts)
+	}
 }

@@ -51,19 +51,69 @@ func ensureNamespace(path string, settings []setting) error {
 // deleteNamespace removes the name of a namespace and every mount on it. The
 // namespace itself ends with its last process.
 func deleteNamespace(path string) error {
-	for {
-		err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
-			break // nothing is mounted there (any more)
-		}
-		if err != nil {
-			return fmt.Errorf("unmounting namespace %s: %w", path, err)
-		}
+	if err := unmountAll(path); err != nil {
+		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(path)
+	if errors.Is(err, unix.EBUSY) {
+		err = removeCovered(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing namespace %s: %w", path, err)
 	}
 	return nil
+}
+
+// unmountAll unmounts whatever is mounted at a path, one above the other.
+func unmountAll(path string) error {
+	for {
+		err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+			return nil // nothing is mounted there (any more)
+		}
+		if err != nil {
+			return fmt.Errorf("unmounting %s: %w", path, err)
+		}
+	}
+}
+
+// removeCovered removes the file of a namespace that is mounted where no path
+// leads: ip-netns(8) and CNI, when they first run on a host, mount the
+// directory of namespaces over itself with all that is mounted in it, and what was there
+// before lies covered, out of reach. In a copy of the mounts it can be
+// uncovered without harm, and a file that is no mount point in the own copy can be
+// removed; with it the kernel takes away the mounts on it in every other.
+func removeCovered(path string) error {
+	return onMortalThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("copying the mounts: %w", err)
+		}
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return fmt.Errorf("separating the copy of the mounts: %w", err)
+		}
+		if err := errors.Join(unmountAll(filepath.Dir(path)), unmountAll(path)); err != nil {
+			return err
+		}
+		return os.Remove(path)
+	})
+}
+
+// onMortalThread runs do on a thread that ends with it, for changes that
+// cannot be taken back. The main thread cannot end, and stands for the process
+// in /proc, so it is never the one.
+func onMortalThread(do func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, but for the main thread
+		if unix.Gettid() == unix.Getpid() {
+			err := onMortalThread(do) // on another one, while this goroutine holds the main thread
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
+		done <- do()
+	}()
+	return <-done
 }
 
 // isNamespace says whether a namespace is to be found at a path, mounted or
