@@ -22,12 +22,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"berth.dev/berth/api/crds"
+	hostapi "berth.dev/berth/api/host/v1alpha1"
 	"berth.dev/berth/internal/cloud"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/host/agent"
 	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/management"
+	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/preflight"
 	"berth.dev/berth/internal/release"
 )
@@ -261,14 +263,43 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 	})
 	group.Go(func() error { return d.pruneHistory(groupCtx) })
 	group.Go(func() error {
-		if !m.GetCache().WaitForCacheSync(groupCtx) {
-			return nil // it is stopping
+		if err := waitForHost(groupCtx, m); err != nil {
+			return err
 		}
 		d.ready(l)
 		return nil
 	})
-	return group.Wait()
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
+
+// waitForHost waits until the host agent has reported what this host has:
+// before that nothing can be admitted. It ends with the
+// context's error when the daemon is stopped before.
+func waitForHost(ctx context.Context, m manager.Manager) error {
+	if !m.GetCache().WaitForCacheSync(ctx) {
+		return ctx.Err()
+	}
+	tick := time.NewTicker(hostInterval)
+	defer tick.Stop()
+	for {
+		var host hostapi.Host
+		err := m.GetClient().Get(ctx, client.ObjectKey{Name: naming.LocalHost}, &host)
+		if err == nil && host.Status.CPUs > 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// hostInterval is how often the host's report is looked for.
+const hostInterval = 10 * time.Millisecond
 
 // ready tells whoever waits.
 func (d *daemon) ready(l *listening) {
