@@ -122,7 +122,7 @@ func mustBeNew(ctx context.Context, s *session.Session, flags createFlags) error
 	var response *azcore.ResponseError
 	switch {
 	case err == nil:
-		return fmt.Errorf("the cluster %q in the resource group %q exists already: choose another name, or change it with `berth aks scale` and `berth aks nodepool`",
+		return fmt.Errorf("the cluster %q in the resource group %q exists already: choose another name, wait for it with `berth aks wait --created`, or change it with `berth aks scale` and `berth aks nodepool`",
 			flags.name, flags.group)
 	case errors.As(err, &response) && response.StatusCode == http.StatusNotFound:
 		return nil // the request itself says if it is the group that is missing

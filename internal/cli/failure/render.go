@@ -30,7 +30,7 @@ func Render(w io.Writer, err error) {
 	if hint := Hint(err); hint != "" {
 		b.WriteString("What to do: " + hint + "\n")
 	}
-	io.WriteString(w, b.String()) // where errors cannot be written, none can be reported
+	_, _ = io.WriteString(w, b.String()) // where errors cannot be written, none can be reported
 }
 
 func text(err error) string {

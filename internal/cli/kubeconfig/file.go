@@ -74,8 +74,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
-			file.Close()
-			return func() { os.Remove(name) }, nil
+			return func() { _ = os.Remove(name) }, file.Close()
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("locking the kubeconfig file: %w", err)
