@@ -161,9 +161,17 @@ func (h *host) report(t *testing.T, id string, starts int) report {
 
 func (h *host) kill(t *testing.T, id string) {
 	t.Helper()
-	if err := syscall.Kill(h.firstProcess(t, id), syscall.SIGKILL); err != nil {
+	pid := h.firstProcess(t, id)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	machinetest.Until(t, func(context.Context) error { // a process that was killed ends a little later
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil || strings.Contains(string(status), "State:\tZ") {
+			return nil
+		}
+		return machine.ErrInProgress
+	})
 }
 
 // expectNothingLeft looks for everything that a machine is made of.
@@ -291,6 +299,40 @@ func TestMachinesDoNotShareTheHostsInotifyInstances(t *testing.T) {
 		if got.Inotify < limit-16 {
 			t.Errorf("machine %s could make %d inotify instances of %d: they are charged to someone else too", id, got.Inotify, limit)
 		}
+	}
+}
+
+func TestAHostThatCannotShiftOwnersInAMountCopiesTheImage(t *testing.T) {
+	supervisor, probe := build(t)
+	h := newHost(t, supervisor, probe)
+	// An overlay cannot be mounted with shifted owners. Relative paths: a test's directory has a comma in its name.
+	upper := t.TempDir()
+	for _, name := range []string{"upper", "work", "merged"} {
+		if err := os.Mkdir(filepath.Join(upper, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount := exec.Command("mount", "-t", "overlay", "overlay", "-o", "lowerdir="+h.image+",upperdir=upper,workdir=work", "merged")
+	mount.Dir = upper
+	if said, err := mount.CombinedOutput(); err != nil {
+		t.Fatalf("mounting an overlay: %v\n%s", err, said)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(filepath.Join(upper, "merged"), 0); err != nil {
+			t.Error(err)
+		}
+	})
+	h.image = filepath.Join(upper, "merged")
+	if got := h.report(t, "one", 1); got.UID != 0 || got.Hostname != "node-one" {
+		t.Errorf("got %+v", got)
+	}
+	said, err := os.ReadFile(filepath.Join(h.home.MachinesDir(), "one", "launch.log"))
+	if err != nil || !strings.Contains(string(said), "copying the node image") {
+		t.Errorf("the launch did not say that it copied: %s, %v", said, err)
+	}
+	h.kill(t, "one")
+	if got := h.report(t, "one", 2); got.Starts != 2 {
+		t.Errorf("the disk remembers %d starts, want 2", got.Starts)
 	}
 }
 

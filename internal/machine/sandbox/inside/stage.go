@@ -26,7 +26,15 @@ const (
 	stagedBin   = "bin"
 	stagedTars  = "images"
 	stagedCNI   = "cni"
+
+	// copiedImage is on the disk of a machine whose host cannot mount the node
+	// image with shifted owners.
+	copiedImage = stagedDisk + "/image"
 )
+
+// errNoShift says that the node image's file system, or the kernel, has no
+// idmapped mounts: ext4, xfs, btrfs and tmpfs do, since Linux 5.12 to 6.3.
+var errNoShift = errors.New("the host's file system cannot shift owners in a mount")
 
 // diskDirs are the directories on the disk. Upper and work make the root's
 // writable layer; containerd keeps overlays of its own, which cannot lie on an
@@ -84,12 +92,22 @@ func mountDisk(record Record, disk, target string) error {
 	return nil
 }
 
-// mountRoot lays the machine's writable layer over the node image.
+// mountRoot lays the machine's writable layer over the node image. A machine
+// keeps the kind of lower layer that it was first started with.
 func mountRoot(ctx context.Context, record Record) error {
-	if err := mountImage(ctx, record, stagedImage); err != nil {
+	lower := stagedImage
+	if _, err := os.Stat(copiedImage); err == nil {
+		lower = copiedImage
+	} else if err := mountImage(ctx, record, stagedImage); errors.Is(err, errNoShift) {
+		fmt.Fprintf(os.Stderr, "%v: copying the node image to the machine's disk instead\n", err)
+		if err := copyImage(record.Desired.Image, copiedImage, record.Desired.IDRangeStart); err != nil {
+			return err
+		}
+		lower = copiedImage
+	} else if err != nil {
 		return err
 	}
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", stagedImage, stagedDisk, stagedDisk)
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, stagedDisk, stagedDisk)
 	if err := unix.Mount("overlay", stagedRoot, "overlay", unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("laying the machine's root over the node image (overlayfs over an idmapped mount needs Linux 5.19): %w", err)
 	}
@@ -125,9 +143,11 @@ func mountImage(ctx context.Context, record Record, target string) error {
 		Attr_set:  unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV,
 		Userns_fd: uint64(namespace.Fd()),
 	}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attributes); err != nil {
-		return fmt.Errorf("shifting the owners of the node image (the file system of %s must support idmapped mounts; "+
-			"ext4, xfs, btrfs and tmpfs do): %w", record.Desired.Image, err)
+	switch err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attributes); {
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+		return fmt.Errorf("shifting the owners of the node image %s: %w: %w", record.Desired.Image, errNoShift, err)
+	case err != nil:
+		return fmt.Errorf("shifting the owners of the node image: %w", err)
 	}
 	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("mounting the node image: %w", err)
