@@ -12,6 +12,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -77,7 +78,7 @@ func (w *world) observe(o client.Object, finalizer string, observed *int64, writ
 		if !controllerutil.RemoveFinalizer(o, finalizer) {
 			return false
 		}
-		must(w.t, w.api.Update(context.Background(), o))
+		w.settled(w.api.Update(context.Background(), o))
 		return true
 	}
 	if *observed == o.GetGeneration() {
@@ -85,8 +86,16 @@ func (w *world) observe(o client.Object, finalizer string, observed *int64, writ
 	}
 	*observed = o.GetGeneration()
 	write()
-	must(w.t, w.api.Status().Update(context.Background(), o))
+	w.settled(w.api.Status().Update(context.Background(), o))
 	return true
+}
+
+// settled lets a write lose a race: the next look writes it again.
+func (w *world) settled(err error) {
+	w.t.Helper()
+	if !apierrors.IsConflict(err) {
+		must(w.t, client.IgnoreNotFound(err))
+	}
 }
 
 func (w *world) setTrue(conditions *[]metav1.Condition, types ...string) {

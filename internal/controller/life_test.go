@@ -28,8 +28,10 @@ func (w *world) put(name string, count int32) {
 		Spec: containerservicev1.ManagedClusterSpec{
 			SubscriptionID: "22222222-2222-2222-2222-222222222222", ResourceGroup: "Group", Name: name,
 			Incarnation: naming.Incarnation(), Location: "local", DNSPrefix: "Demo", NodeResourceGroup: "MC_group_" + name,
+			Tier: "Free", IdentityType: "None",
 			KubernetesVersion: "1.35.4", RequestedVersion: "1.35",
 			Network: containerservicev1.NetworkProfile{
+				Plugin: "kubenet", OutboundType: "loadBalancer",
 				VNetCIDR: "10.224.0.0/12", NodeCIDR: "10.224.0.0/16", PodCIDR: "10.244.0.0/16",
 				ServiceCIDR: "10.0.0.0/16", DNSServiceIP: "10.0.0.10",
 			},
