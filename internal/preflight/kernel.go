@@ -78,6 +78,9 @@ func without(wanted, have []string) []string {
 
 // nftables asks the kernel for its tables, which fails where it has no nf_tables.
 func (h host) nftables() Finding {
+	if os.Geteuid() != 0 {
+		return ok("nftables", "can only be looked at by root")
+	}
 	connection, err := nftables.New()
 	if err == nil {
 		_, err = connection.ListTables()
