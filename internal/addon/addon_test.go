@@ -1,0 +1,113 @@
+package addon
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+)
+
+func values() Values {
+	return Values{DNSServiceIP: "10.0.0.10", CoreDNSImage: "registry.k8s.io/coredns/coredns:v1.15.0", CoreDNSReplicas: 2}
+}
+
+// find is the rendered object of a kind and name.
+func find(t *testing.T, objects []*unstructured.Unstructured, kind, name string) *unstructured.Unstructured {
+	t.Helper()
+	for _, object := range objects {
+		if object.GetKind() == kind && object.GetName() == name {
+			return object
+		}
+	}
+	t.Fatalf("no %s %s", kind, name)
+	return nil
+}
+
+func TestNodesCanJoinBeforeDNSIsApplied(t *testing.T) {
+	objects, err := Render(values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := objects[0]
+	subjects, _, _ := unstructured.NestedSlice(first.Object, "subjects")
+	if first.GetName() != "berth:node-bootstrapper" || subjects[0].(map[string]any)["name"] != BootstrappersGroup {
+		t.Fatalf("the first object is %s for %v", first.GetName(), subjects)
+	}
+}
+
+func TestValuesReachTheManifests(t *testing.T) {
+	objects, err := Render(values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ip, _, _ := unstructured.NestedString(find(t, objects, "Service", "kube-dns").Object, "spec", "clusterIP"); ip != "10.0.0.10" {
+		t.Fatalf("clusterIP %q", ip)
+	}
+	deployment := find(t, objects, "Deployment", "coredns")
+	if n, _, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); n != 2 {
+		t.Fatalf("replicas %d", n)
+	}
+	containers, _, _ := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	if image := containers[0].(map[string]any)["image"]; image != values().CoreDNSImage {
+		t.Fatalf("image %v", image)
+	}
+}
+
+func TestQueriesAreForwardedOnlyWhereThereIsSomeoneToAsk(t *testing.T) {
+	for upstream, forwards := range map[string]bool{"": false, "198.18.0.3": true} {
+		v := values()
+		v.UpstreamDNS = upstream
+		objects, err := Render(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		corefile, _, _ := unstructured.NestedString(find(t, objects, "ConfigMap", "coredns").Object, "data", "Corefile")
+		if strings.Contains(corefile, "forward . "+upstream) != forwards || strings.Contains(corefile, "forward") != forwards {
+			t.Fatalf("upstream %q:\n%s", upstream, corefile)
+		}
+	}
+}
+
+func TestApplyingKeepsWhatOthersWrote(t *testing.T) {
+	ctx := context.Background()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, appsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).Build()
+	objects, err := Render(values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := Apply(ctx, c, objects); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := &unstructured.Unstructured{}
+	found.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"})
+	key := client.ObjectKey{Namespace: "kube-system", Name: "coredns"}
+	if err := c.Get(ctx, key, found); err != nil {
+		t.Fatal(err)
+	}
+	found.SetAnnotations(map[string]string{"owner": "someone"})
+	if err := c.Update(ctx, found, client.FieldOwner("someone")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Apply(ctx, c, objects); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(ctx, key, found); err != nil || found.GetAnnotations()["owner"] != "someone" {
+		t.Fatalf("annotations %v, %v", found.GetAnnotations(), err)
+	}
+}
