@@ -24,7 +24,7 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 
 	t.Run("its node is exactly its size", func(t *testing.T) {
 		got := c.must(t, "get", "nodes", "-o", "jsonpath={.items[*].status.capacity.cpu} {.items[*].status.capacity.memory}")
-		if want := "2 4194304Ki"; got != want {
+		if want := "2 4Gi"; got != want {
 			t.Errorf("capacity = %q, want %q", got, want)
 		}
 	})
@@ -117,7 +117,7 @@ func get(t *testing.T, url string) string {
 
 func (c *cluster) logsExecCopyForward(t *testing.T) {
 	t.Helper()
-	if got := c.must(t, "exec", "deployment/web", "--", "/web", "version"); got == "" {
+	if got := c.must(t, "exec", "client", "--", "/client", "lookup", "web.default.svc.cluster.local"); got == "" {
 		t.Error("exec printed nothing")
 	}
 	c.eventually(t, 10*time.Second, notEmpty, "logs", "deployment/web")

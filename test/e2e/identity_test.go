@@ -37,7 +37,14 @@ func (c *cluster) foreignCertificates(t *testing.T) {
 		{"own-client", client, node, "", "", "Approved"},
 		{"other-client", client, "aks-other-00000000-vmss000000", "", "", "Denied"},
 	} {
-		c.requestCertificate(t, node, certificateRequest{name: try.name, signer: try.signer, subject: try.subject, host: try.host, address: try.address})
+		request := certificateRequest{name: try.name, signer: try.signer, subject: try.subject, host: try.host, address: try.address}
+		if err := c.requestCertificate(t, node, request); err != nil {
+			// A request for another subject does not even come to exist: the API server's node restriction refuses it.
+			if try.subject == node || !strings.Contains(err.Error(), "Forbidden") {
+				t.Errorf("certificate request %s: %v", try.name, err)
+			}
+			continue
+		}
 		got := c.eventually(t, 10*time.Second, notEmpty, "get", "csr", try.name, "-o", "jsonpath={.status.conditions[*].type}")
 		if got != try.want {
 			t.Errorf("certificate request %s: %s, want %s", try.name, got, try.want)
@@ -50,7 +57,7 @@ type certificateRequest struct {
 }
 
 // requestCertificate creates a CertificateSigningRequest as a node would.
-func (c *cluster) requestCertificate(t *testing.T, asNode string, request certificateRequest) {
+func (c *cluster) requestCertificate(t *testing.T, asNode string, request certificateRequest) error {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -73,5 +80,6 @@ func (c *cluster) requestCertificate(t *testing.T, asNode string, request certif
 	if err := os.WriteFile(manifest, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.must(t, "create", "-f", manifest, "--as=system:node:"+asNode, "--as-group=system:nodes", "--as-group=system:authenticated")
+	_, err = c.kubectl("create", "-f", manifest, "--as=system:node:"+asNode, "--as-group=system:nodes", "--as-group=system:authenticated")
+	return err
 }

@@ -22,6 +22,12 @@ type process struct {
 	start   string
 }
 
+// name is the program's name as it shows itself.
+func (p process) name() string {
+	program, _, _ := strings.Cut(p.command, " ")
+	return filepath.Base(program)
+}
+
 // processes are those of the install's cgroups.
 func processes(t *testing.T) []process {
 	t.Helper()
@@ -62,7 +68,7 @@ func pids(t *testing.T) (daemon int, clusters string) {
 	}
 	var lines []string
 	for _, p := range processes(t) {
-		name, _, _ := strings.Cut(filepath.Base(p.command), " ")
+		name := p.name()
 		if slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "containerd", "kubelet", "kube-proxy", "proxy-agent", "web"}, name) {
 			lines = append(lines, fmt.Sprintf("%s %d %s", name, p.pid, p.start))
 		}
@@ -80,7 +86,7 @@ func (c *cluster) killedAPIServer(t *testing.T) {
 	address := strings.TrimSuffix(strings.TrimPrefix(c.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"), "https://"), ":443")
 	find := func() (process, bool) {
 		for _, p := range processes(t) {
-			if strings.HasPrefix(filepath.Base(p.command), "kube-apiserver ") && strings.Contains(p.command, address) {
+			if p.name() == "kube-apiserver" && strings.Contains(p.command, address) {
 				return p, true
 			}
 		}
