@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,11 +51,14 @@ type world struct {
 
 // releases is a cache in memory.
 type releases struct {
+	mu    sync.Mutex
 	built map[string]bool
 	fail  error
 }
 
 func (r *releases) Lookup(version string) (release.Artifacts, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !r.built[version] {
 		return release.Artifacts{}, false
 	}
@@ -78,7 +82,9 @@ func (r *releases) Build(_ context.Context, version string, report func(release.
 	if r.fail != nil {
 		return release.Artifacts{}, r.fail
 	}
+	r.mu.Lock()
 	r.built[version] = true
+	r.mu.Unlock()
 	artifacts, _ := r.Lookup(version)
 	return artifacts, nil
 }
