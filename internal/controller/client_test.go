@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -95,6 +96,19 @@ func generations(c client.WithWatch) client.WithWatch {
 			}
 			after.SetGeneration(after.GetGeneration() + 1)
 			return c.Update(ctx, after)
+		},
+	})
+}
+
+// applied makes a fake client that tracks no owners of fields create what is applied.
+func applied(c client.WithWatch) client.WithWatch {
+	return interceptor.NewClient(c, interceptor.Funcs{
+		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
+			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+			if err != nil {
+				return err
+			}
+			return client.IgnoreAlreadyExists(c.Create(ctx, &unstructured.Unstructured{Object: fields}))
 		},
 	})
 }

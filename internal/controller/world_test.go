@@ -12,7 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -117,7 +119,9 @@ func newWorld(t *testing.T) *world {
 		t: t, clock: testingclock.NewFakePassiveClock(epoch()), budget: -1,
 		tenants: map[string]client.WithWatch{}, history: &memory{records: map[string]history.Record{}},
 	}
-	w.api = generations(fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(
+	// the fakes need not track who owns which field, which is slow: package addon tests that
+	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
+	w.api = generations(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker).WithStatusSubresource(
 		&containerservicev1.ManagedCluster{}, &containerservicev1.AgentPool{}, &containerservicev1.Machine{},
 		&containerservicev1.ControlPlane{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
 		&resourcesv1.ResourceGroup{}, &resourcesv1.Operation{},
@@ -208,9 +212,10 @@ func (w *world) tenantAPI(address string) client.WithWatch {
 	if w.tenants[address] == nil {
 		scheme, err := tenant.Scheme()
 		must(w.t, err)
-		w.tenants[address] = fake.NewClientBuilder().WithScheme(scheme).
-			WithRESTMapper(tenant.Mapper()).
-			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build()
+		tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
+		w.tenants[address] = applied(fake.NewClientBuilder().WithScheme(scheme).
+			WithObjectTracker(tracker).WithRESTMapper(tenant.Mapper()).
+			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build())
 	}
 	return w.tenants[address]
 }

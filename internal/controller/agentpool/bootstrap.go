@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -81,25 +80,6 @@ func (p *grow) identity(ctx context.Context, s *scope) (map[string][]byte, error
 		secretProxyCert: certificate,
 		secretProxyKey:  private,
 	}, nil
-}
-
-// labels are those of every node of the pool: AKS's own over the caller's.
-func labels(s *scope) map[string]string {
-	profile := s.pool.Spec.Profile
-	labels := maps.Clone(profile.NodeLabels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, map[string]string{
-		"agentpool":                        profile.Name,
-		"kubernetes.azure.com/agentpool":   profile.Name,
-		"kubernetes.azure.com/cluster":     s.cluster.Spec.NodeResourceGroup,
-		"kubernetes.azure.com/mode":        strings.ToLower(profile.Mode),
-		"kubernetes.azure.com/role":        "agent",
-		"node.kubernetes.io/instance-type": profile.VMSize,
-		"topology.kubernetes.io/region":    s.cluster.Spec.Location,
-	})
-	return labels
 }
 
 // word is n random characters of a-z and 2-7.

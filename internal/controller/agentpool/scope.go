@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
@@ -57,7 +58,12 @@ func (s *scope) count() int {
 func readScope(ctx context.Context, c client.Client, reader client.Reader, pool *v1alpha1.AgentPool) (*scope, error) {
 	s := &scope{pool: pool}
 	cluster := &v1alpha1.ManagedCluster{}
-	switch err := c.Get(ctx, client.ObjectKey{Name: pool.Spec.ClusterName}, cluster); {
+	key := client.ObjectKey{Name: pool.Spec.ClusterName}
+	err := c.Get(ctx, key, cluster)
+	if apierrors.IsNotFound(err) { // machines go without their cluster: a cache is not believed that far
+		err = reader.Get(ctx, key, cluster)
+	}
+	switch {
 	case err == nil:
 		s.cluster = cluster
 	case client.IgnoreNotFound(err) != nil:
