@@ -19,9 +19,15 @@ say "Starting the service"
 
 say "Creating the managed cluster demo"
 "$berth" group create --name demo --output none
-if [ "$("$berth" aks show -g demo -n demo --query provisioningState -o tsv 2>/dev/null)" != Succeeded ]; then
-  "$berth" aks create -g demo -n demo --node-count 1 --node-vm-size Standard_B2s --output none
-fi
+case $("$berth" aks show -g demo -n demo --query provisioningState -o tsv 2>/dev/null || true) in
+  Succeeded) ;;
+  "") "$berth" aks create -g demo -n demo --node-count 1 --node-vm-size Standard_B2s --output none ;;
+  Failed)
+    echo "the cluster demo failed before: see bin/berth aks show -g demo -n demo; remove it with bin/berth aks delete -g demo -n demo" >&2
+    exit 1
+    ;;
+  *) "$berth" aks wait -g demo -n demo --created ;; # an earlier run was interrupted; the operation went on
+esac
 "$berth" aks get-credentials --admin -g demo -n demo --file "$kubeconfig" --overwrite-existing
 
 kubectl=$("$berth" release path kubectl)

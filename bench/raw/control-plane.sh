@@ -37,7 +37,7 @@ etcd=$!
 apiserver=$!
 trap 'kill "$apiserver" 2>/dev/null; wait "$apiserver" 2>/dev/null || true; kill "$etcd" 2>/dev/null; wait "$etcd" 2>/dev/null || true' EXIT
 until [ "$(curl -s -o /dev/null -w '%{http_code}' --cacert ca.crt --cert admin.crt --key admin.key "https://$ADDRESS:$secure/readyz")" = 200 ]; do
-  kill -0 "$apiserver" && kill -0 "$etcd" || { tail -5 etcd.log apiserver.log >&2; exit 1; }
+  kill -0 "$apiserver" && kill -0 "$etcd" || { tail -n 5 etcd.log apiserver.log >&2; exit 1; }
   sleep 0.02
 done
 ready=$(now)

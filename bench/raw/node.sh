@@ -10,7 +10,7 @@
 #   CNI      the directory of the CNI plugins
 #   IMAGE    the root file system of the node image
 #   PAUSE    the reference of the pause image; ARCHIVE the OCI archive it is in
-#   DIR      an empty directory; needs mkfs.ext4, newuidmap (package uidmap), nft, ip
+#   DIR      an empty directory; needs mkfs.ext4, nft, ip, openssl, curl
 set -euo pipefail
 FIRST=300000000 # the first host id of the node's user namespace
 CONTROLLERS="cpu cpuacct cpuset memory devices freezer blkio pids"
@@ -29,16 +29,21 @@ outside() {
   ip -n "$NAME" link add "v$NAME" type veth peer name "p$NAME"
   ip -n "$NAME" addr add "$GATEWAY/24" dev "v$NAME"
   ip -n "$NAME" link set "v$NAME" up
-  coproc CP { KEEP=1 ADDRESS=$GATEWAY DIR=$DIR/cp ip netns exec "$NAME" bash "$here/control-plane.sh"; }
-  read -r line <&"${CP[0]}"
-  SERVER=$(sed 's/.*"server": "\([^"]*\)".*/\1/' <<<"$line")
+  mkfifo "$DIR/keep" "$DIR/line" # the control plane runs until keep is closed
+  KEEP=1 ADDRESS=$GATEWAY DIR=$DIR/cp ip netns exec "$NAME" bash "$here/control-plane.sh" <"$DIR/keep" >"$DIR/line" &
+  control_plane=$!
+  exec 9>"$DIR/keep"
+  SERVER=$(sed 's/.*"server": "\([^"]*\)".*/\1/' <"$DIR/line")
   cp -a "$IMAGE" "$DIR/root"
   mkdir -p "$DIR"/root/opt/{bin,cni/bin,pki} "$DIR/root/state"
   cp "$BIN"/{containerd,containerd-shim-runc-v2,ctr} "$RUNC" "$DIR/root/opt/bin/"
   cp "$KUBE" "$DIR/root/opt/bin/kubelet"; ln "$DIR/root/opt/bin/kubelet" "$DIR/root/opt/bin/kube-proxy"
   cp "$CNI"/* "$DIR/root/opt/cni/bin/"
   cp "$ARCHIVE" "$DIR/root/state/images.tar"
-  certify "$DIR/cp" >"$DIR/root/opt/pki/kubeconfig"
+  ln -s "$KUBE" "$DIR/kubectl" # the multi-call binary goes by argument 0
+  certify node "/O=system:nodes/CN=system:node:$NAME" >"$DIR/root/opt/pki/kubelet.kubeconfig"
+  certify proxy /CN=system:kube-proxy >"$DIR/root/opt/pki/proxy.kubeconfig"
+  certify waiter /O=system:masters/CN=waiter >"$DIR/admin.kubeconfig"
   cp "$DIR/cp/ca.crt" "$DIR/root/opt/pki/"
   cp "$0" "$DIR/root/state/node.sh"
   chown -R "$FIRST:$FIRST" "$DIR/root"
@@ -54,45 +59,53 @@ outside() {
     if [ "$c" = cpuset ]; then for f in cpus mems; do cat "/sys/fs/cgroup/cpuset/cpuset.$f" >"$d/cpuset.$f"; done; fi
     chown -R "$FIRST:$FIRST" "$d"
   done
+  unshare -U sleep 60 & # holds the user namespace until the node is in it
+  holder=$!
+  until [ "$(readlink "/proc/$holder/ns/user")" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.002; done
+  echo "0 $FIRST 65536" >"/proc/$holder/uid_map"; echo "0 $FIRST 65536" >"/proc/$holder/gid_map"
   (
     for c in $CONTROLLERS systemd; do echo "$BASHPID" >"/sys/fs/cgroup/$c/$NAME/cgroup.procs"; done
-    INSIDE=1 exec unshare -U --map-users="$FIRST,0,65536" --map-groups="$FIRST,0,65536" --setuid 0 --setgid 0 -n -C -m -p -u -i --fork \
-      bash "$0" >"$DIR/node.log" 2>&1
+    INSIDE=1 exec nsenter -t "$holder" -U -S 0 -G 0 unshare -n -C -m -p -u -i --fork bash "$here/node.sh" >"$DIR/node.log" 2>&1
   ) &
   node=$!
   until inside=$(pgrep -P "$node" -f node.sh) && [ "$(readlink "/proc/$inside/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do
     kill -0 "$node" || { cat "$DIR/node.log" >&2; exit 1; }
     sleep 0.01
   done
+  kill "$holder"
   ip -n "$NAME" link set "p$NAME" netns "$inside" name eth0
-  until KUBECONFIG=$DIR/root/opt/pki/kubeconfig ip netns exec "$NAME" "$KUBE" --server "$SERVER" --certificate-authority "$DIR/cp/ca.crt" \
-    --client-certificate "$DIR/cp/admin.crt" --client-key "$DIR/cp/admin.key" wait --for=condition=Ready "node/$NAME" --timeout=30s >/dev/null 2>&1; do
+  until (exec ip netns exec "$NAME" "$DIR/kubectl" --kubeconfig "$DIR/admin.kubeconfig" \
+    wait --for=condition=Ready "node/$NAME" --timeout=30s >/dev/null 2>&1); do
     kill -0 "$node" || { cat "$DIR/node.log" >&2; exit 1; }
     sleep 0.02
   done
   printf '{"ready_ms": %d}\n' $((($(date +%s%N) - started) / 1000000))
 }
 
-certify() { # the directory of the raw control plane
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1/node.key" -subj "/O=system:nodes/CN=system:node:$NAME" 2>/dev/null |
-    openssl x509 -req -CA "$1/ca.crt" -CAkey "$1/ca.key" -CAcreateserial -days 1 -out "$1/node.crt" -extfile <(echo extendedKeyUsage=clientAuth) 2>/dev/null
+certify() { # name, subject: prints a kubeconfig for a fresh certificate
+  local cp=$DIR/cp
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$cp/$1.key" -subj "$2" 2>/dev/null |
+    openssl x509 -req -CA "$cp/ca.crt" -CAkey "$cp/ca.key" -CAcreateserial -days 1 -out "$cp/$1.crt" -extfile <(echo extendedKeyUsage=clientAuth) 2>/dev/null
   cat <<END
 apiVersion: v1
 kind: Config
-clusters: [{name: raw, cluster: {server: "$SERVER", certificate-authority-data: $(base64 -w0 "$1/ca.crt")}}]
-users: [{name: node, user: {client-certificate-data: $(base64 -w0 "$1/node.crt"), client-key-data: $(base64 -w0 "$1/node.key")}}]
-contexts: [{name: raw, context: {cluster: raw, user: node}}]
+clusters: [{name: raw, cluster: {server: "$SERVER", certificate-authority-data: $(base64 -w0 "$cp/ca.crt")}}]
+users: [{name: raw, user: {client-certificate-data: $(base64 -w0 "$cp/$1.crt"), client-key-data: $(base64 -w0 "$cp/$1.key")}}]
+contexts: [{name: raw, context: {cluster: raw, user: raw}}]
 current-context: raw
 END
 }
 
 clean() {
   set +e
+  [ -n "${holder:-}" ] && kill "$holder" 2>/dev/null
   [ -n "${inside:-}" ] && kill -9 "$inside" 2>/dev/null
   [ -n "${node:-}" ] && wait "$node" 2>/dev/null
-  [ -n "${CP_PID:-}" ] && { exec {CP[1]}>&-; wait "$CP_PID" 2>/dev/null; }
-  umount "$DIR/disk" 2>/dev/null
-  ip netns del "$NAME" 2>/dev/null
+  exec 9>&-
+  [ -n "${control_plane:-}" ] && wait "$control_plane"
+  while [ -n "$(find "/sys/fs/cgroup/pids/$NAME" -name cgroup.procs -exec cat {} + 2>/dev/null)" ]; do sleep 0.02; done
+  umount "$DIR/disk"
+  ip netns del "$NAME"
   for c in $CONTROLLERS systemd; do find "/sys/fs/cgroup/$c/$NAME" -depth -type d -exec rmdir {} + 2>/dev/null; done
   rm -rf "$DIR"
 }
@@ -149,12 +162,12 @@ END
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: nftables
-clientConnection: {kubeconfig: /opt/pki/kubeconfig}
+clientConnection: {kubeconfig: /opt/pki/proxy.kubeconfig}
 conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 hostnameOverride: $NAME
 END
   kube-proxy --config /state/kube-proxy.yaml >/state/kube-proxy.log 2>&1 &
-  exec kubelet --config /state/kubelet.yaml --kubeconfig /opt/pki/kubeconfig --hostname-override "$NAME" --node-ip "$IP" >/state/kubelet.log 2>&1
+  exec kubelet --config /state/kubelet.yaml --kubeconfig /opt/pki/kubelet.kubeconfig --hostname-override "$NAME" --node-ip "$IP" >/state/kubelet.log 2>&1
 }
 
 if [ -n "${INSIDE:-}" ]; then inside; else outside; fi
