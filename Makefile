@@ -39,7 +39,7 @@ bench: build ## Measure Berth against the raw components in one run; writes benc
 	@$(GO) run ./bench
 
 .PHONY: generate
-generate: ## Regenerate deep copies and CustomResourceDefinitions.
+generate: ## Regenerate deep copies, CustomResourceDefinitions and docs/compatibility.md.
 	@hack/update-generated.sh
 
 .PHONY: verify

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 before=$(git stash create || true)
 hack/update-generated.sh
-if ! git diff --exit-code "${before:-HEAD}" -- api; then
+if ! git diff --exit-code "${before:-HEAD}" -- api docs/compatibility.md; then
   echo "generated files are stale: run make generate and commit" >&2
   exit 1
 fi

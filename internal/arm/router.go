@@ -26,6 +26,9 @@ type Route struct {
 	Public bool
 	// Handle answers.
 	Handle Handler
+	// NotBuilt says what is missing, of a route that is listed so that a caller
+	// is told. Such a route needs no Handle: the router answers NotImplemented.
+	NotBuilt string
 
 	segments []string
 }
@@ -43,6 +46,9 @@ func NewRouter(routes []Route) (*Router, error) {
 	for i := range router.routes {
 		route := &router.routes[i]
 		route.segments = splitPath(route.Pattern)
+		if route.NotBuilt != "" {
+			route.Handle = func(http.ResponseWriter, *Request) error { return NotImplemented(route.NotBuilt) }
+		}
 		key := route.Method
 		for _, s := range route.segments {
 			if parameter(s) != "" {

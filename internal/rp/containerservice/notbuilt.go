@@ -60,8 +60,7 @@ func notBuilt() []arm.Route {
 	routes := make([]arm.Route, 0, len(lines))
 	for _, line := range lines {
 		routes = append(routes, arm.Route{
-			Method: line.method, Pattern: line.pattern, Action: actionOf(line.method, line.pattern),
-			Handle: func(http.ResponseWriter, *arm.Request) error { return arm.NotImplemented(line.what) },
+			Method: line.method, Pattern: line.pattern, Action: actionOf(line.method, line.pattern), NotBuilt: line.what,
 		})
 	}
 	return routes

@@ -2,6 +2,12 @@ package containerservice
 
 import "berth.dev/berth/internal/arm"
 
+// Properties are the tables of properties by resource type, for those who tell
+// callers what the service does with each.
+func Properties() map[string][]arm.Property {
+	return map[string][]arm.Property{"managedClusters": clusterProperties(), "managedClusters/agentPools": agentPoolProperties()}
+}
+
 // clusterProperties is every property of a managed cluster that the API has,
 // and what the service does with it. A property that is missing here is
 // answered as unknown, so that a typing error never passes in silence.

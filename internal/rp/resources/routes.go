@@ -23,7 +23,7 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: http.MethodGet, Pattern: "/providers/{namespace}", Handle: p.getProvider},
 		{Method: http.MethodGet, Pattern: subscription + "/providers/{namespace}", Handle: p.getProvider},
 		{Method: http.MethodPost, Pattern: subscription + "/providers/{namespace}/register", Handle: p.registerProvider},
-		{Method: http.MethodPost, Pattern: subscription + "/providers/{namespace}/unregister", Handle: notBuilt("Unregistering a resource provider")},
+		{Method: http.MethodPost, Pattern: subscription + "/providers/{namespace}/unregister", NotBuilt: "Unregistering a resource provider"},
 		{Method: http.MethodGet, Pattern: subscription + "/resources", Action: "Microsoft.Resources/subscriptions/resources/read", Handle: p.listResources},
 		{Method: http.MethodGet, Pattern: group + "/resources", Action: groups + "resources/read", Handle: p.listResources},
 		{Method: http.MethodGet, Pattern: subscription + "/resourceGroups", Handle: p.listGroups},
@@ -32,7 +32,7 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: http.MethodPut, Pattern: group, Action: groups + "write", Handle: p.putGroup},
 		{Method: http.MethodPatch, Pattern: group, Action: groups + "write", Handle: p.patchGroup},
 		{Method: http.MethodDelete, Pattern: group, Action: groups + "delete", Handle: p.deleteGroup},
-		{Method: http.MethodPost, Pattern: group + "/exportTemplate", Action: groups + "read", Handle: notBuilt("Exporting a template")},
+		{Method: http.MethodPost, Pattern: group + "/exportTemplate", Action: groups + "read", NotBuilt: "Exporting a template"},
 		{Method: http.MethodGet, Pattern: subscription + "/operationresults/{operationID}", Handle: p.operationResult},
 	}
 	versions := &arm.VersionTable{Location: p.Location, Versions: Versions()}
@@ -40,10 +40,6 @@ func (p *Provider) Routes() []arm.Route {
 		routes[i].Versions = versions
 	}
 	return routes
-}
-
-func notBuilt(what string) arm.Handler {
-	return func(http.ResponseWriter, *arm.Request) error { return arm.NotImplemented(what) }
 }
 
 // Versions are the api-versions of ARM's own types, newest first.
