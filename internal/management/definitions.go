@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -59,7 +60,70 @@ func ApplyDefinitions(ctx context.Context, config *rest.Config, files fs.FS) err
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return waitEstablished(ctx, definitions, waiting)
+	if err := waitEstablished(ctx, definitions, waiting); err != nil {
+		return err
+	}
+	if err := settle(ctx, definitions); err != nil {
+		return err
+	}
+	return open(ctx, config, desired)
+}
+
+// open reads each kind once. The API server makes the storage of a kind when
+// it is first asked for it, and sends watchers away for a second until that is
+// filled: better now, all at once, than one after the other later.
+func open(ctx context.Context, config *rest.Config, definitions []*apiextensionsv1.CustomResourceDefinition) error {
+	client, err := apiextensions.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("opening the kinds: %w", err)
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, definition := range definitions {
+		path := "/apis/" + definition.Spec.Group + "/" + definition.Spec.Versions[0].Name + "/" + definition.Spec.Names.Plural
+		group.Go(func() error {
+			return client.RESTClient().Get().AbsPath(path).Param("limit", "1").Do(groupCtx).Error()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("opening the kinds: %w", err)
+	}
+	return nil
+}
+
+// settling is how long after a kind is established the API server holds back
+// every create of that kind, so that other replicas hear of it first.
+const settling = 2 * time.Second
+
+// settle says of each kind that it has been established for long enough. The
+// management API has one replica: there is none to wait for, and without this
+// each first create after a first start takes two seconds.
+func settle(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface) error {
+	list, err := client.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("settling definitions: %w", err)
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i := range list.Items {
+		definition := &list.Items[i]
+		for j := range definition.Status.Conditions {
+			condition := &definition.Status.Conditions[j]
+			if condition.Type != apiextensionsv1.Established || time.Since(condition.LastTransitionTime.Time) >= settling {
+				continue
+			}
+			condition.LastTransitionTime = metav1.NewTime(condition.LastTransitionTime.Add(-settling))
+			group.Go(func() error {
+				_, err := client.UpdateStatus(groupCtx, definition, metav1.UpdateOptions{})
+				if apierrors.IsConflict(err) {
+					return nil // the API server wrote meanwhile: a create of this kind waits its two seconds
+				}
+				return err
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("settling definitions: %w", err)
+	}
+	return nil
 }
 
 func parseDefinitions(files fs.FS) ([]*apiextensionsv1.CustomResourceDefinition, error) {
