@@ -34,6 +34,9 @@ func measure(ctx context.Context, runs int) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	if err := os.Chmod(scratch, 0o711); err != nil { // nodes and control planes run under ids of their own
+		return err
+	}
 	raw := raw{dir: filepath.Join(scratch, "raw")}
 	if raw.artifacts, err = artifacts(); err != nil {
 		return err

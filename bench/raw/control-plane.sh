@@ -35,7 +35,8 @@ etcd=$!
   --service-account-issuer https://kubernetes.default.svc --service-account-key-file sa.key --service-account-signing-key-file sa.key \
   --enable-bootstrap-token-auth >apiserver.log 2>&1) &
 apiserver=$!
-trap 'kill "$apiserver" 2>/dev/null; wait "$apiserver" 2>/dev/null || true; kill "$etcd" 2>/dev/null; wait "$etcd" 2>/dev/null || true' EXIT
+# A throwaway: killed, because an API server waits a minute for watches whose client is gone.
+trap 'kill -9 "$apiserver" "$etcd" 2>/dev/null; wait "$apiserver" "$etcd" 2>/dev/null || true' EXIT
 until [ "$(curl -s -o /dev/null -w '%{http_code}' --cacert ca.crt --cert admin.crt --key admin.key "https://$ADDRESS:$secure/readyz")" = 200 ]; do
   kill -0 "$apiserver" && kill -0 "$etcd" || { tail -n 5 etcd.log apiserver.log >&2; exit 1; }
   sleep 0.02

@@ -33,6 +33,11 @@ import (
 // needs, far fewer than what would harm its neighbours.
 const maxTasks = 8192
 
+// cpuShares puts a control plane ahead of the machines of its host (1024 for
+// each of a machine's CPUs): when both are short of CPU the API server answers
+// and the nodes wait, which is the order in which they start, too.
+const cpuShares = 16 * 1024
+
 // Options is what a Runtime needs.
 type Options struct {
 	// Home says where control planes live and what the install's names begin with.
@@ -70,7 +75,7 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err := openPorts(desired.NetworkNamespace); err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
-	if err := r.cgroups.Create(r.cgroup(desired.ID), cgroup.Limits{Pids: maxTasks}); err != nil {
+	if err := r.cgroups.Create(r.cgroup(desired.ID), cgroup.Limits{Pids: maxTasks, CPUShares: cpuShares}); err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
 	handle := supervise.Handle{
