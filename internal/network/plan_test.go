@@ -61,7 +61,7 @@ func TestThePublicPlanKeepsItsPlaces(t *testing.T) {
 	}
 }
 
-func TestAllocateAddress(t *testing.T) {
+func TestAddressesAreTakenInOrderWithoutThoseThatAreReserved(t *testing.T) {
 	subnet := netip.MustParsePrefix("10.224.0.0/29")
 	for _, test := range []struct {
 		name  string

@@ -47,12 +47,22 @@ func parse(t *testing.T, certPEM []byte) *x509.Certificate {
 }
 
 // verify says whether an authority vouches for a certificate in a role at a time.
-func verify(t *testing.T, authority, certificate []byte, name string, usage x509.ExtKeyUsage, at time.Time) error {
+func verify(t *testing.T, authority, certificate []byte, options x509.VerifyOptions) error {
 	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AddCert(parse(t, authority))
-	_, err := parse(t, certificate).Verify(x509.VerifyOptions{Roots: roots, DNSName: name, KeyUsages: []x509.ExtKeyUsage{usage}, CurrentTime: at})
+	options.Roots = x509.NewCertPool()
+	options.Roots.AddCert(parse(t, authority))
+	_, err := parse(t, certificate).Verify(options)
 	return err
+}
+
+// asServer is what a client asks of the server that it reached under a name.
+func asServer(name string) x509.VerifyOptions {
+	return x509.VerifyOptions{DNSName: name, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, CurrentTime: now()}
+}
+
+// asClient is what a server asks of a client at a time.
+func asClient(at time.Time) x509.VerifyOptions {
+	return x509.VerifyOptions{KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, CurrentTime: at}
 }
 
 func TestServersAreVerifiedUnderEachOfTheirNamesAndNoOther(t *testing.T) {
@@ -69,12 +79,12 @@ func TestServersAreVerifiedUnderEachOfTheirNamesAndNoOther(t *testing.T) {
 		{EtcdCACert, EtcdServerCert, []string{"localhost", "127.0.0.1"}},
 	} {
 		for _, name := range server.names {
-			if err := verify(t, files[server.authority], files[server.certificate], name, x509.ExtKeyUsageServerAuth, now()); err != nil {
+			if err := verify(t, files[server.authority], files[server.certificate], asServer(name)); err != nil {
 				t.Errorf("%s as %s: %v", server.certificate, name, err)
 			}
 		}
 		for _, name := range []string{"example.org", "198.18.0.17"} {
-			if verify(t, files[server.authority], files[server.certificate], name, x509.ExtKeyUsageServerAuth, now()) == nil {
+			if verify(t, files[server.authority], files[server.certificate], asServer(name)) == nil {
 				t.Errorf("%s is also %s", server.certificate, name)
 			}
 		}
@@ -97,7 +107,7 @@ func TestClientsAreWhoTheyAreUnderTheirOwnAuthorityAlone(t *testing.T) {
 		EtcdServerCert:             {EtcdCACert, "etcd", nil},
 	} {
 		for _, authority := range authorities {
-			err := verify(t, files[authority], files[certificate], "", x509.ExtKeyUsageClientAuth, now())
+			err := verify(t, files[authority], files[certificate], asClient(now()))
 			if (err == nil) != (authority == want.authority) {
 				t.Errorf("%s under %s: %v", certificate, authority, err)
 			}
@@ -108,7 +118,7 @@ func TestClientsAreWhoTheyAreUnderTheirOwnAuthorityAlone(t *testing.T) {
 		}
 	}
 	for _, server := range []string{APIServerCert, KonnectivityServerCert} {
-		if verify(t, files[ClusterCACert], files[server], "", x509.ExtKeyUsageClientAuth, now()) == nil {
+		if verify(t, files[ClusterCACert], files[server], asClient(now())) == nil {
 			t.Errorf("%s may be used as a client's", server)
 		}
 	}
@@ -164,7 +174,7 @@ func TestAnAuthoritySurvivesStorage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := verify(t, made.CertificatePEM(), certificate, "", x509.ExtKeyUsageClientAuth, now()); err != nil {
+	if err := verify(t, made.CertificatePEM(), certificate, asClient(now())); err != nil {
 		t.Error(err)
 	}
 }
@@ -194,7 +204,7 @@ func TestCertificatesAreValidFromNowAndNoLongerThanTheirAuthority(t *testing.T) 
 		t.Fatal(err)
 	}
 	for at, want := range map[time.Duration]bool{-time.Hour: false, 0: true, 59 * time.Minute: true, 61 * time.Minute: false} {
-		if err := verify(t, authority.CertificatePEM(), hour, "", x509.ExtKeyUsageClientAuth, now().Add(at)); (err == nil) != want {
+		if err := verify(t, authority.CertificatePEM(), hour, asClient(now().Add(at))); (err == nil) != want {
 			t.Errorf("%v after now: %v", at, err)
 		}
 	}
