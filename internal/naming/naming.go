@@ -49,6 +49,11 @@ func NodeName(pool, poolIncarnation string, index int32) string {
 	return fmt.Sprintf("aks-%s-%08d-vmss%06s", pool, digits, strings.ToLower(big.NewInt(int64(index)).Text(36)))
 }
 
+// AgentPool is the name of the object that stands for one incarnation of a pool.
+func AgentPool(pool, poolIncarnation string) string {
+	return pool + "-" + poolIncarnation
+}
+
 // PublicIPAddress is the name of the object that claims an address.
 func PublicIPAddress(address netip.Addr) string {
 	return "ip-" + strings.NewReplacer(".", "-", ":", "-").Replace(address.String())

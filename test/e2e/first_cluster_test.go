@@ -66,24 +66,29 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 		c.restartedService(t, address)
 	})
 	t.Run("the pool scales out and in again", func(t *testing.T) {
+		c.agree(t)
 		must(t, "aks", "scale", "-g", c.group, "-n", c.name, "-c", "2")
 		if got := c.must(t, "get", "nodes", "-o", "name"); strings.Count(got, "node/") != 2 {
 			t.Errorf("nodes after scaling to 2: %s", got)
 		}
+		c.agree(t)
 		must(t, "aks", "nodepool", "scale", "-g", c.group, "--cluster-name", c.name, "-n", "nodepool1", "-c", "1")
 		if got := c.must(t, "get", "nodes", "-o", "name"); strings.Count(got, "node/") != 1 {
 			t.Errorf("nodes after scaling to 1: %s", got)
 		}
+		c.agree(t)
 	})
 	t.Run("a second pool comes and goes", func(t *testing.T) {
 		must(t, "aks", "nodepool", "add", "-g", c.group, "--cluster-name", c.name, "-n", "extra", "-c", "1", "-s", "Standard_B2s", "--mode", "User")
 		if got := c.must(t, "get", "nodes", "-l", "kubernetes.azure.com/agentpool=extra", "-o", "name"); strings.Count(got, "node/") != 1 {
 			t.Errorf("nodes of the second pool: %q", got)
 		}
+		c.agree(t)
 		must(t, "aks", "nodepool", "delete", "-g", c.group, "--cluster-name", c.name, "-n", "extra", "--yes")
 		if got := c.must(t, "get", "nodes", "-l", "kubernetes.azure.com/agentpool=extra", "-o", "name"); got != "" {
 			t.Errorf("nodes of the deleted pool: %q", got)
 		}
+		c.agree(t)
 	})
 }
 

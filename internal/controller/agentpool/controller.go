@@ -28,6 +28,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/naming"
 )
 
 // Controller reconciles AgentPools.
@@ -58,6 +59,8 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Named("agentpool").
 		For(&v1alpha1.AgentPool{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Machine{}, handler.EnqueueRequestsFromMapFunc(poolOf)).
+		// A pool's state follows from the cluster's running operations, which begin and end in its spec.
+		Watches(&v1alpha1.ManagedCluster{}, handler.EnqueueRequestsFromMapFunc(poolsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 8,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
@@ -72,6 +75,21 @@ func poolOf(_ context.Context, object client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: machine.Spec.AgentPoolName}}}
+}
+
+// poolsOf maps a cluster to the pools that its spec has; the others are being
+// deleted, and tell so themselves.
+func poolsOf(_ context.Context, object client.Object) []reconcile.Request {
+	cluster, ok := object.(*v1alpha1.ManagedCluster)
+	if !ok {
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(cluster.Spec.AgentPools))
+	for _, profile := range cluster.Spec.AgentPools {
+		name := naming.AgentPool(profile.Name, profile.Incarnation)
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
+	return requests
 }
 
 // Reconcile removes machines that are too many, makes those that are missing,

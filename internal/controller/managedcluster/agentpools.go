@@ -14,6 +14,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/naming"
 )
 
 // agentPools keeps one projection for each pool of the cluster: nodes come up
@@ -57,7 +58,7 @@ func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.Age
 	if pool == nil {
 		pool = &v1alpha1.AgentPool{
 			ObjectMeta: metav1.ObjectMeta{
-				Name:       profile.Name + "-" + profile.Incarnation,
+				Name:       naming.AgentPool(profile.Name, profile.Incarnation),
 				Finalizers: []string{v1alpha1.AgentPoolFinalizer},
 			},
 			Spec: v1alpha1.AgentPoolSpec{
