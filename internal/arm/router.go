@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"sort"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Handler answers a request, or returns the error to answer with.
@@ -71,6 +73,9 @@ func NewRouter(routes []Route) (*Router, error) {
 // whether another method would have been right.
 func (rt *Router) Match(method, escapedPath string) (*Route, map[string]string, error) {
 	segments := splitPath(escapedPath)
+	if err := checkSegments(segments); err != nil {
+		return nil, nil, err
+	}
 	var allowed []string
 	for i := range rt.routes {
 		route := &rt.routes[i]
@@ -91,6 +96,20 @@ func (rt *Router) Match(method, escapedPath string) (*Route, map[string]string, 
 	}
 	return nil, nil, NewError(http.StatusNotFound, "InvalidResourceType",
 		"The path '%s' names no resource type of this service.", display(escapedPath))
+}
+
+// checkSegments refuses what could make one resource's path read as another's:
+// a segment that holds a slash once it is decoded, steps up and down, and
+// characters that no name has.
+func checkSegments(segments []string) error {
+	for _, segment := range segments {
+		value, err := url.PathUnescape(segment)
+		strange := func(c rune) bool { return c == '/' || c == '\\' || c == utf8.RuneError || unicode.IsControl(c) }
+		if err != nil || value == "." || value == ".." || strings.ContainsFunc(value, strange) {
+			return NewError(http.StatusBadRequest, "InvalidRequestUri", "The path has a segment that no resource's name may be: '%s'.", display(segment))
+		}
+	}
+	return nil
 }
 
 func (route *Route) match(segments []string) (map[string]string, bool) {

@@ -17,6 +17,7 @@ import (
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/resources"
 )
@@ -52,7 +53,7 @@ func renderPage(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}}
+	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}}
 	var served, notBuilt []arm.Route
 	for _, route := range f.routes(clusters) {
 		if route.NotBuilt != "" {
@@ -104,6 +105,7 @@ func prefixes() []prefix {
 	)
 	return []prefix{
 		{"SUBSCRIPTION", subscription}, {"GROUP", group}, {"AKS", subscription + provider}, {"LOCATION", subscription + provider + "/locations/{location}"},
+		{"RESOURCE", group + "/providers/{namespace}/{type}/{name}"}, {"NESTED", group + "/providers/{namespace}/{type}/{name}/{childType}/{childName}"},
 		{"AKS-IN-GROUP", group + provider}, {"CLUSTER", cluster}, {"POOL", cluster + "/agentPools/{agentPoolName}"},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/identity"
+	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/operation"
 	"berth.dev/berth/internal/rp/resources"
@@ -54,6 +55,7 @@ type frontend struct {
 	config    Config
 	router    *arm.Router
 	resources *resources.Provider
+	roles     *authorization.Provider
 	metrics   *metrics
 }
 
@@ -83,6 +85,10 @@ func New(config Config) (http.Handler, error) {
 			}},
 		},
 	}}
+	f.roles = &authorization.Provider{
+		Client: config.Client, Tokens: config.Tokens, TenantID: config.TenantID, Location: config.Location, Exists: f.resources.Exists, Now: config.Now,
+	}
+	f.resources.Namespaces = append(f.resources.Namespaces, resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())})
 	if f.metrics, err = newMetrics(config.Registerer); err != nil {
 		return nil, fmt.Errorf("registering the front end's metrics: %w", err)
 	}
@@ -97,6 +103,7 @@ func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
 	var routes []arm.Route
 	routes = append(routes, arm.Route{Method: http.MethodGet, Pattern: "/metadata/endpoints", Public: true, Handle: f.metadata})
 	routes = append(routes, clusters.Routes()...)
+	routes = append(routes, f.roles.Routes()...)
 	routes = append(routes, f.resources.Routes()...)
 	routes = append(routes, f.config.Tokens.Routes()...)
 	return routes

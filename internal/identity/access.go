@@ -1,12 +1,9 @@
 package identity
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
-	authorizationv1alpha1 "berth.dev/berth/api/authorization/v1alpha1"
 	"berth.dev/berth/internal/arm"
 )
 
@@ -21,33 +18,23 @@ type grant struct {
 	role  RoleDefinition
 }
 
-// Access reads the role assignments of a principal.
-func (s *Service) Access(ctx context.Context, principal arm.Principal) (Access, error) {
-	var list authorizationv1alpha1.RoleAssignmentList
-	if err := s.options.Client.List(ctx, &list); err != nil {
-		return Access{}, fmt.Errorf("reading role assignments: %w", err)
-	}
-	roles := RoleDefinitions()
-	access := Access{principal: principal}
-	for _, assignment := range list.Items {
-		if !strings.EqualFold(assignment.Spec.PrincipalID, principal.ObjectID) {
-			continue
-		}
-		for _, role := range roles {
-			if strings.EqualFold(role.ID, lastSegment(assignment.Spec.RoleDefinitionID)) {
-				access.grants = append(access.grants, grant{normalScope(assignment.Spec.Scope), role})
-			}
-		}
-	}
-	return access, nil
-}
-
 // Allows says whether the principal may do an action on a scope: a role that
 // allows it is assigned there or above.
 func (a Access) Allows(action, scope string) bool {
 	scope = normalScope(scope)
 	for _, g := range a.grants {
 		if (g.scope == scope || strings.HasPrefix(scope, g.scope+"/")) && g.role.Allows(action) {
+			return true
+		}
+	}
+	return false
+}
+
+// AllowsData says the same of an action on what lies in a resource.
+func (a Access) AllowsData(action, scope string) bool {
+	scope = normalScope(scope)
+	for _, g := range a.grants {
+		if (g.scope == scope || strings.HasPrefix(scope, g.scope+"/")) && g.role.AllowsData(action) {
 			return true
 		}
 	}
@@ -75,7 +62,3 @@ func (a Access) Check(action, scope string) error {
 		"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or the scope is invalid. If access was recently granted, please refresh your credentials.",
 		a.principal.AppID, a.principal.ObjectID, action, scope)
 }
-
-func normalScope(scope string) string { return strings.ToLower(strings.TrimRight(scope, "/")) }
-
-func lastSegment(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }

@@ -1,66 +1,79 @@
 package identity
 
-import "strings"
+import (
+	"slices"
+	"strings"
 
-// RoleDefinition is a built-in role: what it lets a principal do.
-type RoleDefinition struct {
-	// ID is Azure's GUID of the role, Name its name.
-	ID, Name string
-	// Actions and NotActions are patterns over action names; "*" stands for any
-	// characters. A role allows what an action matches and no NotAction does.
-	Actions, NotActions []string
-}
-
-// The built-in roles that Berth itself assigns or names.
-const (
-	RoleOwner       = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-	RoleContributor = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-	RoleReader      = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+	authorizationv1alpha1 "berth.dev/berth/api/authorization/v1alpha1"
 )
 
-// RoleDefinitions are the built-in roles, with Azure's GUIDs and actions.
-func RoleDefinitions() []RoleDefinition {
-	return []RoleDefinition{
-		{ID: RoleOwner, Name: "Owner", Actions: []string{"*"}},
-		{ID: RoleContributor, Name: "Contributor", Actions: []string{"*"}, NotActions: []string{
-			"Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write", "Microsoft.Authorization/elevateAccess/Action",
-		}},
-		{ID: RoleReader, Name: "Reader", Actions: []string{"*/read"}},
-		{ID: "ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8", Name: "Azure Kubernetes Service Contributor Role", Actions: []string{
-			"Microsoft.ContainerService/managedClusters/read", "Microsoft.ContainerService/managedClusters/write",
-			"Microsoft.Resources/deployments/*",
-		}},
-		{ID: "0ab0b1a8-8aac-4efd-b8c2-3ee1fb270be8", Name: "Azure Kubernetes Service Cluster Admin Role", Actions: []string{
-			"Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action",
-			"Microsoft.ContainerService/managedClusters/accessProfiles/listCredential/action",
-			"Microsoft.ContainerService/managedClusters/read", "Microsoft.ContainerService/managedClusters/runcommand/action",
-		}},
-		{ID: "4abbcc35-e782-43d8-92c5-2d3f1bd2253f", Name: "Azure Kubernetes Service Cluster User Role", Actions: []string{
-			"Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",
-			"Microsoft.ContainerService/managedClusters/read",
-		}},
-	}
+// RoleDefinition is a role: what it lets a principal do.
+type RoleDefinition struct {
+	// ID is the role's GUID; of a built-in role, the one that Azure gives it.
+	ID, Name, Description string
+	// Permissions are what the role allows: what any of them allows.
+	Permissions []Permission
+	// AssignableScopes are where a custom role may be assigned; nil of a
+	// built-in role, which may be assigned everywhere.
+	AssignableScopes []string
 }
 
-// Allows says whether the role allows an action.
+// Permission allows what one of its patterns matches and none of the excluding
+// ones. "*" in a pattern stands for any characters.
+type Permission struct {
+	Actions, NotActions         []string
+	DataActions, NotDataActions []string
+}
+
+// NewRoleDefinition is the role that an object stores.
+func NewRoleDefinition(object *authorizationv1alpha1.RoleDefinition) RoleDefinition {
+	role := RoleDefinition{
+		ID: object.Name, Name: object.Spec.RoleName, Description: object.Spec.Description,
+		AssignableScopes: object.Spec.AssignableScopes,
+	}
+	for _, p := range object.Spec.Permissions {
+		role.Permissions = append(role.Permissions, Permission(p))
+	}
+	return role
+}
+
+// BuiltIn says whether the role is one of Azure's own.
+func (d RoleDefinition) BuiltIn() bool { return d.AssignableScopes == nil }
+
+// AssignableAt says whether the role may be assigned at a scope.
+func (d RoleDefinition) AssignableAt(scope string) bool {
+	return d.BuiltIn() || slices.ContainsFunc(d.AssignableScopes, func(s string) bool { return Covers(s, scope) })
+}
+
+// Allows says whether the role allows an action on resources.
 func (d RoleDefinition) Allows(action string) bool {
-	for _, pattern := range d.NotActions {
-		if matchAction(pattern, action) {
-			return false
-		}
-	}
-	for _, pattern := range d.Actions {
-		if matchAction(pattern, action) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.Permissions, func(p Permission) bool {
+		return matchAny(p.Actions, action) && !matchAny(p.NotActions, action)
+	})
+}
+
+// AllowsData says whether the role allows an action on what lies in resources.
+func (d RoleDefinition) AllowsData(action string) bool {
+	return slices.ContainsFunc(d.Permissions, func(p Permission) bool {
+		return matchAny(p.DataActions, action) && !matchAny(p.NotDataActions, action)
+	})
+}
+
+func matchAny(patterns []string, action string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return matchAction(pattern, action) })
 }
 
 // matchAction matches a pattern with any number of "*" against an action,
-// regardless of case.
+// regardless of case. "/*/" stands for one slash too: Azure's own role Managed
+// Identity Operator allows userAssignedIdentities/assign/action by the pattern
+// userAssignedIdentities/*/assign/action.
 func matchAction(pattern, action string) bool {
 	pattern, action = strings.ToLower(pattern), strings.ToLower(action)
+	return matchWild(pattern, action) ||
+		strings.Contains(pattern, "/*/") && matchWild(strings.ReplaceAll(pattern, "/*/", "/"), action)
+}
+
+func matchWild(pattern, action string) bool {
 	first, rest, wild := strings.Cut(pattern, "*")
 	if !wild {
 		return pattern == action
@@ -81,3 +94,11 @@ func matchAction(pattern, action string) bool {
 		action, rest = action[i+len(part):], next
 	}
 }
+
+// Covers says whether a scope is another one or lies above it.
+func Covers(scope, other string) bool {
+	scope, other = normalScope(scope), normalScope(other)
+	return scope == other || strings.HasPrefix(other, scope+"/")
+}
+
+func normalScope(scope string) string { return strings.ToLower(strings.TrimRight(scope, "/")) }

@@ -36,7 +36,7 @@ func TestRolesAllowWhatAzureSaysTheyDo(t *testing.T) {
 }
 
 func TestARoleHoldsAtItsScopeAndBelowIt(t *testing.T) {
-	reader := RoleDefinition{Actions: []string{"*/read"}}
+	reader := RoleDefinition{Permissions: allow("*/read")}
 	access := Access{principal: arm.Principal{}, grants: []grant{{normalScope("/subscriptions/S/resourceGroups/RG/"), reader}}}
 	for scope, want := range map[string]bool{
 		"/subscriptions/s/resourcegroups/rg":                        true,

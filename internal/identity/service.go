@@ -40,6 +40,7 @@ type Service struct {
 	key       *rsa.PrivateKey
 	keyID     string
 	passwords *passwords
+	snapshots snapshots
 }
 
 // NewService reads the signing key from the management API, or makes it there

@@ -16,6 +16,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion(),
 		&ServicePrincipal{}, &ServicePrincipalList{},
 		&RoleAssignment{}, &RoleAssignmentList{},
+		&RoleDefinition{}, &RoleDefinitionList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())
 	return nil

@@ -27,6 +27,15 @@ type RoleAssignmentSpec struct {
 	// Scope is an ARM id: a subscription, a resource group or a resource.
 	// +kubebuilder:validation:Pattern=`^/`
 	Scope string `json:"scope"`
+	// PrincipalType is ServicePrincipal, User or Group; empty means ServicePrincipal.
+	// +optional
+	PrincipalType string `json:"principalType,omitempty"`
+	// Description says what the assignment is for.
+	// +optional
+	Description string `json:"description,omitempty"`
+	// CreatedBy is the object id of the principal that made it; empty for the service itself.
+	// +optional
+	CreatedBy string `json:"createdBy,omitempty"`
 }
 
 // RoleAssignmentList is a list of role assignments.

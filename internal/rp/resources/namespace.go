@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -92,4 +93,29 @@ func (p *Provider) listResources(w http.ResponseWriter, r *arm.Request) error {
 		return err
 	}
 	return arm.WriteJSON(w, http.StatusOK, page)
+}
+
+// Exists is nil if a resource group or a tracked resource is there, and ARM's
+// answer otherwise. What is nested in a resource is there if that is.
+func (p *Provider) Exists(ctx context.Context, id arm.ResourceID) error {
+	if _, err := Group(ctx, p.Client, id.SubscriptionID, id.ResourceGroup); err != nil || id.Provider == "" {
+		return err
+	}
+	tracked := id
+	tracked.Types, tracked.Names = id.Types[:1], id.Names[:1]
+	for _, n := range p.Namespaces {
+		if n.List == nil || !strings.EqualFold(n.Name, id.Provider) {
+			continue
+		}
+		all, err := n.List(ctx, id.SubscriptionID, id.ResourceGroup)
+		if err != nil {
+			return err
+		}
+		for _, resource := range all {
+			if strings.EqualFold(resource.ID, tracked.String()) {
+				return nil
+			}
+		}
+	}
+	return arm.ResourceNotFound(id)
 }
