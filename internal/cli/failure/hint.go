@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -52,9 +53,11 @@ func responseHint(response *azcore.ResponseError) string {
 		return "make it with `berth group create --name <group>`, or see what there is with `berth group list`"
 	case "ResourceNotFound", "NotFound":
 		return "see what there is with `berth aks list --output table`"
-	case "OperationNotAllowed", "OperationPreempted", "Conflict", "AnotherOperationInProgress":
-		return "wait until the running operation has ended; `berth aks show --query provisioningState` tells"
-	case "PreConditionFailed", "PreconditionFailed":
+	case "OperationNotAllowed", "AnotherOperationInProgress":
+		return conflictHint(response)
+	case "OperationPreempted":
+		return "a later operation took its place; `berth aks show --query provisioningState` tells how it stands"
+	case "Conflict", "PreConditionFailed", "PreconditionFailed":
 		return "somebody else changed it at the same time: look at it and try again"
 	case "AuthorizationFailed":
 		return "ask an owner of the subscription for a role that allows this"
@@ -62,6 +65,20 @@ func responseHint(response *azcore.ResponseError) string {
 		return "log in again with `berth login`"
 	case "SubscriptionNotFound", "InvalidSubscriptionId":
 		return "leave out --subscription, or log in again with `berth login`"
+	}
+	return ""
+}
+
+// conflictHint tells what only has to wait from what is never allowed. AKS
+// answers both with one code, and so the message decides: losing the last
+// System pool is no matter of time.
+func conflictHint(response *azcore.ResponseError) string {
+	parsed, _ := fromResponse(response)
+	message := strings.ToLower(parsed.Message)
+	for _, passing := range []string{"in progress", "in deletion", "not there yet"} {
+		if strings.Contains(message, passing) {
+			return "wait until the running operation has ended; `berth aks show --query provisioningState` tells"
+		}
 	}
 	return ""
 }

@@ -64,6 +64,9 @@ func TestErrorsCarryTheirExitCodeAndAdvice(t *testing.T) {
 	arm := func(status int, code string) error {
 		return response(status, `{"error":{"code":"`+code+`","message":"m"}}`)
 	}
+	refused := func(status int, message string) error {
+		return response(status, `{"error":{"code":"OperationNotAllowed","message":"Operation is not allowed: `+message+`"}}`)
+	}
 	tests := []struct {
 		name string
 		err  error
@@ -77,7 +80,11 @@ func TestErrorsCarryTheirExitCodeAndAdvice(t *testing.T) {
 		{"nothing listens", &Unreachable{Endpoint: "https://localhost", Err: syscall.ECONNREFUSED}, 1, "berth up"},
 		{"a missing group", arm(404, "ResourceGroupNotFound"), 3, "berth group create"},
 		{"a missing resource", arm(404, "ResourceNotFound"), 3, "berth aks list"},
-		{"a conflict", arm(409, "OperationNotAllowed"), 1, "berth aks show"},
+		{"a running operation", refused(409, "Another operation (Scale on the agent pool 'a', id b) has been in progress since 8:00."), 1, "berth aks show"},
+		{"a running deletion", refused(409, "the managed cluster 'a' has been in deletion since 8:00."), 1, "wait until"},
+		{"a cluster that is being made", refused(409, "The control plane of the managed cluster 'a' is not there yet."), 1, "wait until"},
+		{"the last System pool", refused(400, "must define at least one system pool."), 1, ""},
+		{"a lost race", arm(409, "Conflict"), 1, "try again"},
 		{"a forbidden call", arm(403, "AuthorizationFailed"), 1, "owner"},
 		{"an interrupt", &Interrupted{What: "Creating demo", Look: "berth aks show"}, 130, ""},
 		{"a cancelled request", fmt.Errorf("getting: %w", context.Canceled), 130, ""},
