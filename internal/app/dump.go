@@ -84,10 +84,8 @@ func (b *bundle) gatherStatus(ctx context.Context, o Options) {
 	if content, err := json.MarshalIndent(status, "", "  "); err == nil {
 		b.add("status.json", content)
 	}
-	checks := o.preflight()
-	checks.Running = status.Running
 	var screen bytes.Buffer
-	if err := preflight.Render(&screen, preflight.Check(checks)); err == nil {
+	if err := preflight.Render(&screen, preflight.Check(o.preflight())); err == nil {
 		b.add("preflight.txt", screen.Bytes())
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+
+	"berth.dev/berth/internal/preflight"
 )
 
 // The limits of a connection to the front end: a client that is slower is cut off.
@@ -35,7 +37,7 @@ func listenFront(address string) (net.Listener, error) {
 	if address != "" {
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
-			return nil, fmt.Errorf("listening for ARM: %w (berth up --listen names another address)", err)
+			return nil, taken("listening for ARM", "listen", address, err)
 		}
 		return listener, nil
 	}
@@ -59,9 +61,17 @@ func listenMetrics(address string) (net.Listener, error) {
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening for metrics: %w (berth up --metrics-listen names another address)", err)
+		return nil, taken("listening for metrics", "metrics-listen", address, err)
 	}
 	return listener, nil
+}
+
+// taken says who has an address and what names another.
+func taken(doing, flag, address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: by %s", err, preflight.Holder(address))
+	}
+	return fmt.Errorf("%s: %w (berth up --%s names another address)", doing, err, flag)
 }
 
 // listenIn opens a listener inside a network namespace. The socket stays in

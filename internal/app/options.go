@@ -122,8 +122,8 @@ func (o *Options) Complete(flags *pflag.FlagSet) error {
 		return fmt.Errorf("finding the home: %w", err)
 	}
 	o.Home = dir
-	stored := map[string]string{}
-	if _, err := home.ReadJSON(home.Home{Dir: dir}.OptionsFile(), &stored); err != nil {
+	stored, err := o.stored()
+	if err != nil {
 		return err
 	}
 	for _, name := range once() {
@@ -188,6 +188,42 @@ func (o *Options) Validate() error {
 	return errors.Join(problems...)
 }
 
+// stored is what the install was last started with, by flag.
+func (o *Options) stored() (map[string]string, error) {
+	stored := map[string]string{}
+	_, err := home.ReadJSON(home.Home{Dir: o.Home}.OptionsFile(), &stored)
+	return stored, err
+}
+
+// unchanged refuses options that a running daemon was not started with: it
+// takes them up at a restart alone, and ignoring them would look like success.
+func (o *Options) unchanged() error {
+	h, err := home.Open(o.Home)
+	if err != nil {
+		return nil //nolint:nilerr // what is wrong with the home is said by who makes it
+	}
+	daemon, found, err := h.ReadDaemon()
+	if err != nil || !found || !daemon.Alive() {
+		return err
+	}
+	stored, err := o.stored()
+	if err != nil {
+		return err
+	}
+	var changed []string
+	for _, argument := range o.arguments() {
+		name, value, _ := strings.Cut(strings.TrimPrefix(argument, "--"), "=")
+		if was, known := stored[name]; known && was != value {
+			changed = append(changed, argument)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w (pid %d) with other options, and takes these up at a restart, which clusters do not notice: berth restart %s",
+		ErrRunning, daemon.PID, strings.Join(changed, " "))
+}
+
 // store keeps the options for the next start.
 func (o *Options) store(h home.Home) error {
 	var copied Options
@@ -219,5 +255,16 @@ func (o *Options) arguments() []string {
 // preflight are the checks that the options ask for.
 func (o *Options) preflight() preflight.Options {
 	prefix, _ := netip.ParsePrefix(o.PublicRange) // the zero Prefix stands for "not given"
-	return preflight.Options{Home: o.Home, Cache: o.CacheDir, Listen: o.Listen, PublicRange: prefix, HostRoutes: hostRoutes()}
+	checks := preflight.Options{
+		Home: o.Home, Cache: o.CacheDir, Listen: o.Listen, MetricsListen: o.MetricsListen, PublicRange: prefix, HostRoutes: hostRoutes(),
+	}
+	if h, err := home.Open(o.Home); err == nil {
+		daemon, found, err := h.ReadDaemon()
+		checks.Running = err == nil && found && daemon.Alive()
+		// What runs was started with what is stored.
+		if stored, err := o.stored(); err == nil && checks.Running {
+			checks.Own = []string{stored["listen"], stored["metrics-listen"]}
+		}
+	}
+	return checks
 }

@@ -83,9 +83,7 @@ func Run(ctx context.Context, o Options, output io.Writer) error {
 
 // checkHost refuses a host that lacks what Berth cannot do without.
 func checkHost(o Options, log *slog.Logger) error {
-	checks := o.preflight()
-	checks.Running = runs(o.Home)
-	findings := preflight.Check(checks)
+	findings := preflight.Check(o.preflight())
 	if !preflight.Failed(findings) {
 		for _, f := range preflight.Unmet(findings) {
 			log.Warn("preflight: "+f.Message, "check", f.Name, "mend", f.Mend)
@@ -97,16 +95,6 @@ func checkHost(o Options, log *slog.Logger) error {
 		return err
 	}
 	return fmt.Errorf("%w:\n%s", ErrPreflight, screen.String())
-}
-
-// runs says whether the daemon of a home runs: its port is its own then.
-func runs(dir string) bool {
-	h, err := home.Open(dir)
-	if err != nil {
-		return false
-	}
-	daemon, found, err := h.ReadDaemon()
-	return err == nil && found && daemon.Alive()
 }
 
 // run starts the parts in order and serves.

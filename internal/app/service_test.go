@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -122,7 +123,7 @@ func TestAPortThatWasGivenIsTakenOrRefusedAndNeverReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	if _, err := listenFront(taken.Addr().String()); err == nil || !strings.Contains(err.Error(), "--listen") {
+	if _, err := listenFront(taken.Addr().String()); err == nil || !strings.Contains(err.Error(), "--listen") || !strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", os.Getpid())) {
 		t.Errorf("got %v", err)
 	}
 	free, err := listenFront("")

@@ -20,6 +20,9 @@ import (
 // ErrNotRunning says that no daemon runs.
 var ErrNotRunning = errors.New("the service is not running")
 
+// ErrRunning says that a daemon runs.
+var ErrRunning = errors.New("the service is running")
+
 // recordInterval is how often a starting daemon's record is read.
 const recordInterval = 50 * time.Millisecond
 
@@ -29,6 +32,9 @@ const maxLog = 64 << 20
 // Start starts the daemon in the background and waits until it serves, telling
 // what it does meanwhile. A daemon that runs already is left alone.
 func Start(ctx context.Context, o Options, tell func(message string)) (home.Daemon, error) {
+	if err := o.unchanged(); err != nil {
+		return home.Daemon{}, err
+	}
 	if h, err := home.Open(o.Home); err == nil {
 		if running, _, err := h.ReadDaemon(); err == nil && running.Alive() {
 			tell("the service is already running")
@@ -112,7 +118,7 @@ func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell
 			if readErr == nil && daemon.PID == pid && daemon.Phase == home.PhaseFailed {
 				return daemon, errors.New(daemon.Message)
 			}
-			return daemon, fmt.Errorf("the service ended before it was ready (%v): %s", err, lastLine(h.LogFile()))
+			return daemon, fmt.Errorf("the service ended before it was ready (%v): %s", err, lastWords(h.LogFile()))
 		case <-tick.C:
 		}
 	}
@@ -179,10 +185,14 @@ func waitEnd(ctx context.Context, process int, timeout time.Duration) (ended boo
 	return false, nil
 }
 
-// Restart ends the daemon, if one runs, and starts it with its stored options.
+// Restart ends the daemon, if one runs, and starts it with the options. It
+// leaves the running one alone if the host would refuse the next.
 func Restart(ctx context.Context, o Options, tell func(string)) (home.Daemon, error) {
 	h, err := home.Open(o.Home)
 	if err != nil {
+		return home.Daemon{}, err
+	}
+	if err := checkHost(o, newLogger("text", io.Discard)); err != nil {
 		return home.Daemon{}, err
 	}
 	tell("stopping the service; clusters go on")

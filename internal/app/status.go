@@ -106,9 +106,7 @@ func ReadStatus(ctx context.Context, o Options) (Status, error) {
 	if status.Releases, err = readReleases(o); err != nil {
 		return status, err
 	}
-	checks := o.preflight()
-	checks.Running = status.Running
-	status.Preflight = preflight.Unmet(preflight.Check(checks))
+	status.Preflight = preflight.Unmet(preflight.Check(o.preflight()))
 	status.Management = readManagement(ctx, h, &status)
 	return status, nil
 }

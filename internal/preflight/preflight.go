@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -39,15 +40,21 @@ type Finding struct {
 type Options struct {
 	// Home and Cache are directories, which need not exist yet.
 	Home, Cache string
-	// Listen is the address of the front end, empty if Berth may choose.
-	Listen string
+	// Listen is the address of the front end, MetricsListen that of metrics;
+	// empty if Berth may choose.
+	Listen, MetricsListen string
 	// PublicRange is the pool of public addresses, the zero Prefix if Berth may choose.
 	PublicRange netip.Prefix
 	// HostRoutes reads the destinations of the host's routes; nil if nobody asks.
 	HostRoutes func() ([]netip.Prefix, error)
-	// Running is true if the install's own daemon runs, so that its port is its own.
+	// Running is true if the install's own daemon runs, so that its range is its own.
 	Running bool
+	// Own are the addresses that the install's own daemon listens on.
+	Own []string
 }
+
+// owns says whether the install's own daemon listens on an address.
+func (o Options) owns(address string) bool { return o.Running && slices.Contains(o.Own, address) }
 
 // Check runs every check.
 func Check(options Options) []Finding {
@@ -58,7 +65,10 @@ func Check(options Options) []Finding {
 	} {
 		findings = append(findings, check())
 	}
-	return append(findings, checkPath(options.Home), checkListen(options), h.checkRange(options), checkDisk("home", options.Home, 5), checkDisk("cache", options.Cache, 10))
+	return append(findings, checkPath(options.Home),
+		checkPort("port", "listen", options.Listen, options.owns(options.Listen)),
+		checkPort("metrics port", "metrics-listen", options.MetricsListen, options.owns(options.MetricsListen)),
+		h.checkRange(options), checkDisk("home", options.Home, 5), checkDisk("cache", options.Cache, 10))
 }
 
 // Failed says whether any finding is an error.

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -66,13 +67,32 @@ func TestAPortThatIsTakenIsFoundUnlessItIsOurOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	options := Options{Listen: listener.Addr().String()}
-	if got := checkListen(options); got.Level != LevelError {
-		t.Errorf("got %+v", got)
+	address := listener.Addr().String()
+	find := func(options Options, name string) Finding {
+		for _, finding := range Check(options) {
+			if finding.Name == name {
+				return finding
+			}
+		}
+		t.Fatalf("no check %s", name)
+		return Finding{}
 	}
-	options.Running = true
-	if got := checkListen(options); got.Level != LevelOK {
-		t.Errorf("our own daemon's port: got %+v", got)
+	holder := fmt.Sprintf("(pid %d)", os.Getpid())
+	for name, options := range map[string]Options{
+		"port": {Home: "/", Cache: "/", Listen: address}, "metrics port": {Home: "/", Cache: "/", MetricsListen: address},
+	} {
+		got := find(options, name)
+		if got.Level != LevelError || !strings.Contains(got.Message, address) || !strings.Contains(got.Message, holder) || !strings.Contains(got.Mend, "listen ") {
+			t.Errorf("taken by this test: got %+v", got)
+		}
+		options.Running, options.Own = true, []string{"127.0.0.1:1"}
+		if got := find(options, name); got.Level != LevelError {
+			t.Errorf("taken by this test, while our own daemon listens elsewhere: got %+v", got)
+		}
+		options.Own = append(options.Own, address)
+		if got := find(options, name); got.Level != LevelOK {
+			t.Errorf("our own daemon's: got %+v", got)
+		}
 	}
 }
 

@@ -1,8 +1,6 @@
 package preflight
 
 import (
-	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,23 +36,6 @@ func checkPath(home string) Finding {
 			return ok("home", "%s can be reached", home)
 		}
 	}
-}
-
-// checkListen says whether the front end's port is free.
-func checkListen(options Options) Finding {
-	const name = "port"
-	if options.Listen == "" || options.Running {
-		return ok(name, "Berth uses its own, or picks a free one")
-	}
-	listener, err := net.Listen("tcp", options.Listen)
-	if errors.Is(err, unix.EADDRINUSE) {
-		return failed(name, "berth up --listen 127.0.0.1:<another port>", "%s is taken by another program", options.Listen)
-	}
-	if err != nil {
-		return failed(name, "berth up --listen 127.0.0.1:<port>", "cannot listen on %s: %v", options.Listen, err)
-	}
-	listener.Close()
-	return ok(name, "%s is free", options.Listen)
 }
 
 // checkDisk says whether a directory, or the one that it will be made in, has room.

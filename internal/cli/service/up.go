@@ -72,28 +72,35 @@ func printReady(w io.Writer, daemon home.Daemon) error {
 func newRestartCommand() *cobra.Command {
 	var o app.Options
 	command := &cobra.Command{
-		Use:     "restart",
-		Short:   "Restart the service alone, with the options that it has; clusters do not notice",
-		Example: `  berth restart`,
-		Args:    cobra.NoArgs,
+		Use:   "restart",
+		Short: "Restart the service alone; clusters do not notice",
+		Long: `Stop the service and start it in the background with the options that it has,
+but for those that are given, which are kept for the next start as those of
+berth up are. Clusters go on meanwhile. If the host lacks what the service
+needs, the running one is left alone.`,
+		Example: `  berth restart
+  berth restart --cpu-overcommit 16`,
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := requireRoot(command); err != nil {
 				return err
 			}
-			o, err := installed(command)
-			if err != nil {
+			if err := o.Complete(command.Flags()); err != nil {
 				return err
 			}
 			tell, done := teller(command.ErrOrStderr(), "Restarting the service")
 			daemon, err := app.Restart(command.Context(), o, tell)
 			done()
+			if errors.Is(err, home.ErrNotFound) {
+				return fmt.Errorf("%w: berth up --detach makes one", err)
+			}
 			if err != nil {
 				return explain(err)
 			}
 			return printReady(command.ErrOrStderr(), daemon)
 		},
 	}
-	addHome(command, &o)
+	o.BindFlags(command.Flags())
 	return command
 }
 
