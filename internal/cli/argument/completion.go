@@ -2,6 +2,8 @@ package argument
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,9 +125,7 @@ func kubernetesVersions(ctx context.Context, s *session.Session, _ *cobra.Comman
 	var versions []string
 	for _, minor := range result.Values {
 		versions = appendName(versions, minor.Version)
-		for patch := range minor.PatchVersions {
-			versions = append(versions, patch)
-		}
+		versions = append(versions, slices.Sorted(maps.Keys(minor.PatchVersions))...)
 	}
 	return versions, nil
 }
