@@ -26,7 +26,7 @@ func newRecord(h home.Home, log *slog.Logger) (*record, error) {
 		return nil, err
 	}
 	r := &record{home: h, log: log, daemon: home.Daemon{
-		PID: os.Getpid(), StartTime: startTime, Version: version(), Phase: home.PhaseStarting, Started: time.Now().UTC(),
+		PID: os.Getpid(), StartTime: startTime, Version: BuildVersion(), Phase: home.PhaseStarting, Started: time.Now().UTC(),
 	}}
 	return r, h.WriteDaemon(r.daemon)
 }

@@ -88,7 +88,7 @@ func ReadStatus(ctx context.Context, o Options) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	status := Status{Instance: h.Instance, Home: h.Dir, Version: version()}
+	status := Status{Instance: h.Instance, Home: h.Dir, Version: BuildVersion()}
 	daemon, found, err := h.ReadDaemon()
 	if err != nil {
 		return status, err

@@ -25,8 +25,8 @@ func Commands() []*cobra.Command {
 	}
 }
 
-// Version is what a release was linked with, empty for other builds.
-func Version() string { return app.Version }
+// Version is the version of this build.
+func Version() string { return app.BuildVersion() }
 
 // addHome adds the only flag that finds an install.
 func addHome(command *cobra.Command, o *app.Options) {

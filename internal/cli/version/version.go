@@ -3,7 +3,6 @@ package version
 
 import (
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -11,9 +10,8 @@ import (
 	"berth.dev/berth/internal/cli/session"
 )
 
-// NewCommand is "berth version". linked is what the build was linked with,
-// empty if with nothing.
-func NewCommand(s *session.Session, linked string) *cobra.Command {
+// NewCommand is "berth version" of a build.
+func NewCommand(s *session.Session, build string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "version",
 		Short: "Show which build of Berth this is",
@@ -21,7 +19,7 @@ func NewCommand(s *session.Session, linked string) *cobra.Command {
 		Example: `  berth version
   berth version --query berth --output tsv`,
 		RunE: func(*cobra.Command, []string) error {
-			return s.Print(describe(linked), output.Columns{})
+			return s.Print(describe(build), output.Columns{})
 		},
 	}
 	s.AddFlags(command)
@@ -29,30 +27,6 @@ func NewCommand(s *session.Session, linked string) *cobra.Command {
 }
 
 // describe says what is known of the build.
-func describe(linked string) map[string]string {
-	version := linked
-	if version == "" {
-		version = recorded(debug.ReadBuildInfo())
-	}
-	return map[string]string{"berth": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
-}
-
-// recorded is the version in the build's own record: the commit where there is
-// no release.
-func recorded(build *debug.BuildInfo, ok bool) string {
-	if !ok {
-		return "unknown"
-	}
-	settings := map[string]string{}
-	for _, setting := range build.Settings {
-		settings[setting.Key] = setting.Value
-	}
-	revision := settings["vcs.revision"]
-	if build.Main.Version != "" && build.Main.Version != "(devel)" || revision == "" {
-		return build.Main.Version
-	}
-	if revision = revision[:min(12, len(revision))]; settings["vcs.modified"] == "true" {
-		revision += "-dirty"
-	}
-	return revision
+func describe(build string) map[string]string {
+	return map[string]string{"berth": build, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 }
