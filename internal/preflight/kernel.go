@@ -91,15 +91,17 @@ func (h host) nftables() Finding {
 	return ok("nftables", "the kernel answers")
 }
 
-// userNamespaces says what isolates machines here.
+// userNamespaces looks for what keeps a machine's root from being the host's.
+// Without it no machine is made: a weaker class is not built, and would have to
+// be asked for.
 func (h host) userNamespaces() Finding {
 	const name = "user namespaces"
-	const lost = "machines will be shared-kernel: root in a privileged pod is root on this host, held by namespaces and capabilities alone"
+	const lost = "nodes cannot be made: without a user namespace, root in a privileged pod would be root on this host"
 	switch limit, known := h.number("proc/sys/user/max_user_namespaces"); {
 	case !h.exists("proc/self/ns/user"):
-		return warning(name, "", "the kernel has none; %s", lost)
+		return failed(name, "boot a kernel that is built with CONFIG_USER_NS=y", "the kernel has none; %s", lost)
 	case known && limit == 0:
-		return warning(name, "sysctl -w user.max_user_namespaces=15000", "switched off; %s", lost)
+		return failed(name, "sysctl -w user.max_user_namespaces=15000", "switched off; %s", lost)
 	case known && limit < 64:
 		return warning(name, "sysctl -w user.max_user_namespaces=15000", "only %d are allowed: as many machines can run", limit)
 	}
