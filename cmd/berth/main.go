@@ -11,8 +11,16 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := listen(context.Background())
 	code := cli.Main(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
+}
+
+// listen makes a context that the first signal to end cancels. The second one
+// finds nobody listening and ends the process at once, whatever it is doing.
+func listen(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
