@@ -126,7 +126,8 @@ func (p *Provider) start(ctx context.Context, desired machine.Desired, lock *os.
 }
 
 // Stop ends the machine's processes and keeps its disk. They are killed, not
-// asked: the disk is unmounted whole, and pods are moved by draining before.
+// asked. The disk is unmounted whole, since the mounts go with the processes;
+// to pods it is a crash, unless whoever wanted better has drained the node.
 func (p *Provider) Stop(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
