@@ -34,6 +34,10 @@ unit: ## Run the tests that need neither root nor a cluster, with the race detec
 e2e: ## Run the tests on real clusters (needs root). RUN=<pattern> selects.
 	@hack/test.sh e2e
 
+.PHONY: soak
+soak: ## Run the long forms of the fault tests (needs root). KILLS=<n>, RUN=<pattern>.
+	@hack/soak.sh
+
 .PHONY: bench
 bench: build ## Measure Berth against the raw components in one run; writes bench/results.json.
 	@$(GO) run ./bench

@@ -46,12 +46,17 @@ type daemon struct {
 	releases *release.Store
 	drivers  drivers
 	history  *history.Store
+	// management is set once the release that it runs is there.
+	management *management.Server
 }
 
 // Run is the daemon: it starts everything, serves until the context ends, and
 // leaves what runs clusters running.
 func Run(ctx context.Context, o Options, output io.Writer) error {
 	log := newLogger(o.LogFormat, output)
+	if err := awaitRemains(ctx, o.Home); err != nil {
+		return err
+	}
 	if err := checkHost(o, log); err != nil {
 		return err
 	}
@@ -119,7 +124,8 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
-	config, err := d.ensureManagement(ctx, management.New(d.home, supervisor, artifacts.Binaries))
+	d.management = management.New(d.home, supervisor, artifacts.Binaries)
+	config, err := d.ensureManagement(ctx, d.management)
 	if err != nil {
 		return err
 	}
@@ -261,6 +267,7 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 		}
 		return nil
 	})
+	group.Go(func() error { return d.management.Keep(groupCtx, d.log) })
 	group.Go(func() error { return d.pruneHistory(groupCtx) })
 	group.Go(func() error {
 		if err := waitForHost(groupCtx, m); err != nil {

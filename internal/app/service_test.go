@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strconv"
@@ -205,7 +206,11 @@ func TestFollowingTellsProgressAndEndsWithReadyOrTheReason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	daemon := home.Daemon{PID: os.Getpid(), StartTime: startTime, Phase: home.PhaseStarting, Message: "building"}
+	healthy := httptest.NewServer(health(func(*http.Request) error { return nil }))
+	defer healthy.Close()
+	daemon := home.Daemon{
+		PID: os.Getpid(), StartTime: startTime, Phase: home.PhaseStarting, Message: "building", MetricsEndpoint: healthy.URL,
+	}
 	if err := h.WriteDaemon(daemon); err != nil {
 		t.Fatal(err)
 	}
@@ -219,6 +224,14 @@ func TestFollowingTellsProgressAndEndsWithReadyOrTheReason(t *testing.T) {
 	})
 	if err != nil || got.Phase != home.PhaseReady || len(told) != 1 || told[0] != "building" {
 		t.Errorf("got %+v, told %q, %v", got, told, err)
+	}
+	dead := daemon // as a service that was killed leaves its record
+	dead.StartTime++
+	if err := h.WriteDaemon(dead); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := follow(t.Context(), h, dead.PID, nil, func(string) {}); !errors.Is(err, errEnded) {
+		t.Errorf("a record without its process: %v", err)
 	}
 	daemon.Phase, daemon.Message = home.PhaseFailed, "the compiler is missing"
 	if err := h.WriteDaemon(daemon); err != nil {

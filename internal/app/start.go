@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,8 +39,14 @@ func Start(ctx context.Context, o Options, tell func(message string)) (home.Daem
 	if h, err := home.Open(o.Home); err == nil {
 		if running, _, err := h.ReadDaemon(); err == nil && running.Alive() {
 			tell("the service is already running")
-			return follow(ctx, h, running.PID, nil, tell)
+			daemon, err := follow(ctx, h, running.PID, nil, tell)
+			if !errors.Is(err, errEnded) {
+				return daemon, err
+			}
 		}
+	}
+	if err := awaitRemains(ctx, o.Home); err != nil {
+		return home.Daemon{}, err
 	}
 	if err := checkHost(o, newLogger("text", io.Discard)); err != nil {
 		return home.Daemon{}, err
@@ -89,8 +96,12 @@ func launch(h home.Home, o Options) (*exec.Cmd, error) {
 	return command, nil
 }
 
+// errEnded says that a daemon that somebody else started is gone.
+var errEnded = errors.New("the service ended")
+
 // follow waits until the daemon of a pid is ready, and fails with its reason
-// if it ends before. exited is nil for a daemon that somebody else started.
+// if it ends before. exited is nil for a daemon that somebody else started;
+// its record is not enough then, since one that is being killed has it too.
 func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell func(string)) (home.Daemon, error) {
 	tick := time.NewTicker(recordInterval)
 	defer tick.Stop()
@@ -100,15 +111,15 @@ func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell
 		switch current := found && daemon.PID == pid; {
 		case err != nil:
 			return daemon, err
-		case current && daemon.Phase == home.PhaseReady:
+		case current && exited == nil && !daemon.Alive():
+			return daemon, fmt.Errorf("%w before it was ready: see %s", errEnded, h.LogFile())
+		case current && daemon.Phase == home.PhaseReady && (exited != nil || answers(ctx, daemon)):
 			return daemon, nil
 		case current && daemon.Phase == home.PhaseFailed:
 			return daemon, errors.New(daemon.Message)
 		case current && daemon.Message != told:
 			told = daemon.Message
 			tell(told)
-		case current && exited == nil && !daemon.Alive():
-			return daemon, fmt.Errorf("the service ended before it was ready: see %s", h.LogFile())
 		}
 		select {
 		case <-ctx.Done():
@@ -122,6 +133,51 @@ func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell
 		case <-tick.C:
 		}
 	}
+}
+
+// remainsTimeout is how long the end of a killed daemon may take.
+const remainsTimeout = 10 * time.Second
+
+// awaitRemains waits until nothing is left of a daemon that was killed a moment
+// ago: whoever starts the next one at once would find its ports taken.
+func awaitRemains(ctx context.Context, dir string) error {
+	h, err := home.Open(dir)
+	if err != nil {
+		return nil //nolint:nilerr // what is wrong with the home is said by who makes it
+	}
+	daemon, found, err := h.ReadDaemon()
+	if err != nil || !found || daemon.Alive() {
+		return err
+	}
+	process, err := unix.PidfdOpen(daemon.PID, 0)
+	if err != nil {
+		return nil //nolint:nilerr // it is gone
+	}
+	defer unix.Close(process)
+	if !daemon.Remains() { // another process has the pid
+		return nil
+	}
+	ended, err := waitEnd(ctx, process, remainsTimeout)
+	if err == nil && !ended {
+		err = fmt.Errorf("process %d, the service that was killed, does not end", daemon.PID)
+	}
+	return err
+}
+
+// answers says whether a daemon that says it is ready answers.
+func answers(ctx context.Context, daemon home.Daemon) bool {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, daemon.MetricsEndpoint+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 // lastLine is the last line of a log, for an error that nothing else explains.

@@ -50,6 +50,17 @@ func (d Daemon) Alive() bool {
 	return err == nil && startTime == d.StartTime
 }
 
+// Remains is true as long as anything is left of the process that the record
+// names: one that was killed is no longer alive, and holds its lock and its
+// ports until its last thread has ended.
+func (d Daemon) Remains() bool {
+	if d.PID <= 0 {
+		return false
+	}
+	startTime, _, err := processState(d.PID)
+	return err == nil && startTime == d.StartTime
+}
+
 // ReadDaemon reads the daemon's record; found is false before the first start.
 func (h Home) ReadDaemon() (daemon Daemon, found bool, err error) {
 	found, err = ReadJSON(h.DaemonFile(), &daemon)
@@ -68,20 +79,27 @@ var ErrNoProcess = errors.New("no such process")
 // boot: with the pid it names one process for good. ErrNoProcess for one that
 // is gone, a zombie included.
 func ProcessStartTime(pid int) (uint64, error) {
+	startTime, state, err := processState(pid)
+	if err == nil && (state == "Z" || state == "X") {
+		return 0, fmt.Errorf("%w: %d has ended", ErrNoProcess, pid)
+	}
+	return startTime, err
+}
+
+// processState is when a process started and the letter of its state.
+func processState(pid int) (startTime uint64, state string, err error) {
 	content, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, fmt.Errorf("%w: %d", ErrNoProcess, pid)
+		return 0, "", fmt.Errorf("%w: %d", ErrNoProcess, pid)
 	}
 	// The command, in parentheses, may hold anything: fields count from the last one.
 	_, rest, found := cutLast(string(content), ")")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 20 {
-		return 0, fmt.Errorf("reading the start time of process %d: unexpected format", pid)
+		return 0, "", fmt.Errorf("reading the start time of process %d: unexpected format", pid)
 	}
-	if fields[0] == "Z" || fields[0] == "X" {
-		return 0, fmt.Errorf("%w: %d has ended", ErrNoProcess, pid)
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
+	startTime, err = strconv.ParseUint(fields[19], 10, 64)
+	return startTime, fields[0], err
 }
 
 // cutLast cuts s around the last separator.

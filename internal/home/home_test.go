@@ -3,8 +3,10 @@ package home
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func notTaken(string) bool { return false }
@@ -157,5 +159,32 @@ func TestDaemonIsAliveOnlyAsTheProcessItWas(t *testing.T) {
 	}
 	if d := (Daemon{PID: os.Getpid(), StartTime: startTime + 1}); d.Alive() {
 		t.Error("a process of another start time is taken for this one")
+	}
+}
+
+func TestAKilledDaemonRemainsUntilNothingOfItIsLeft(t *testing.T) {
+	command := exec.Command("sleep", "1000")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	startTime, err := ProcessStartTime(command.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Daemon{PID: command.Process.Pid, StartTime: startTime}
+	if err := command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); d.Alive(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is alive 5 s after it was killed")
+		}
+	}
+	if !d.Remains() { // a zombie, since nobody has waited for it
+		t.Error("nothing remains of a process that nobody has waited for")
+	}
+	_ = command.Wait() // says that it was killed
+	if d.Remains() {
+		t.Error("it remains after its end")
 	}
 }

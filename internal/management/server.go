@@ -65,7 +65,7 @@ func (s *Server) Ensure(ctx context.Context) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, running, err := s.handle(state).Status()
+	running, err := s.handle(state).Running() // what outlived its supervisor holds its ports
 	if err != nil {
 		return nil, fmt.Errorf("looking at the management API: %w", err)
 	}

@@ -93,19 +93,24 @@ func (h Handle) Status() (Status, bool, error) {
 	return status, false, lock.Close()
 }
 
+// Running says whether a supervisor or any component of the directory lives:
+// the components outlive a supervisor that was killed.
+func (h Handle) Running() (bool, error) {
+	_, lives, err := h.Status()
+	if err != nil || lives {
+		return lives, err
+	}
+	components, err := findComponents(filepath.Clean(h.Dir))
+	return len(components) > 0, err
+}
+
 // Stop stops all components in the reverse order and ends the supervisor. It
 // returns ErrInProgress until none of them is left, and nil for a directory
 // in which nothing runs. What a dead supervisor left running is stopped the same way.
 func (h Handle) Stop(ctx context.Context) error {
-	_, lives, err := h.Status()
-	if err != nil {
+	running, err := h.Running()
+	if err != nil || !running {
 		return err
-	}
-	if !lives {
-		running, err := findComponents(filepath.Clean(h.Dir))
-		if err != nil || len(running) == 0 {
-			return err
-		}
 	}
 	root, err := os.OpenRoot(h.Dir)
 	if err != nil {

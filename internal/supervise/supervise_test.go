@@ -156,6 +156,9 @@ func TestASuccessorAdoptsWhatAKilledSupervisorLeft(t *testing.T) {
 		}
 		return nil
 	})
+	if running, err := handle.Running(); err != nil || !running {
+		t.Errorf("Running() = %v, %v while components live", running, err)
+	}
 	// What was written about them is lost as well: the processes themselves tell.
 	if err := os.Remove(filepath.Join(handle.Dir, StatusFile)); err != nil {
 		t.Fatal(err)
@@ -253,6 +256,9 @@ func TestWhatADeadSupervisorLeftIsStopped(t *testing.T) {
 	eventually(t, 10*time.Second, func() error { return handle.Stop(context.Background()) })
 	if running(a) {
 		t.Error("Stop() = nil while a component runs")
+	}
+	if running, err := handle.Running(); err != nil || running {
+		t.Errorf("Running() = %v, %v after all have stopped", running, err)
 	}
 }
 

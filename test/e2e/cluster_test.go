@@ -21,6 +21,15 @@ type cluster struct {
 // newCluster makes a cluster in a group of its own and removes both in the end.
 func newCluster(t *testing.T, name string, flags ...string) *cluster {
 	t.Helper()
+	c := newClusterLater(t, name)
+	must(t, append([]string{"aks", "create", "-g", c.group, "-n", c.name}, flags...)...)
+	must(t, "aks", "get-credentials", "--admin", "-g", c.group, "-n", c.name, "-f", c.kubeconfig)
+	return c
+}
+
+// newClusterLater makes the group alone; the caller makes the cluster in it.
+func newClusterLater(t *testing.T, name string) *cluster {
+	t.Helper()
 	c := &cluster{group: "rg-" + name, name: name, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	must(t, "group", "create", "-n", c.group, "-l", service.cloud.Location)
 	t.Cleanup(func() {
@@ -31,8 +40,6 @@ func newCluster(t *testing.T, name string, flags ...string) *cluster {
 			t.Error(err)
 		}
 	})
-	must(t, append([]string{"aks", "create", "-g", c.group, "-n", c.name}, flags...)...)
-	must(t, "aks", "get-credentials", "--admin", "-g", c.group, "-n", c.name, "-f", c.kubeconfig)
 	return c
 }
 

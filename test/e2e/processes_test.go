@@ -31,10 +31,6 @@ func (p process) name() string {
 // processes are those of the install's cgroups.
 func processes(t *testing.T) []process {
 	t.Helper()
-	status, err := service.status()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var found []process
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -49,13 +45,23 @@ func processes(t *testing.T) []process {
 		cgroup, _ := os.ReadFile(filepath.Join(directory, "cgroup")) // it may have ended meanwhile
 		command, _ := os.ReadFile(filepath.Join(directory, "cmdline"))
 		stat, _ := os.ReadFile(filepath.Join(directory, "stat"))
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if !strings.Contains(string(cgroup), "/berth-"+status.Instance+"/") || len(fields) < 20 {
+		start := startOf(stat)
+		if !strings.Contains(string(cgroup), "/berth-"+service.instance+"/") || start == "" {
 			continue
 		}
-		found = append(found, process{pid: pid, cgroup: string(cgroup), command: strings.ReplaceAll(string(command), "\x00", " "), start: fields[19]})
+		found = append(found, process{pid: pid, cgroup: string(cgroup), command: strings.ReplaceAll(string(command), "\x00", " "), start: start})
 	}
 	return found
+}
+
+// startOf is the start time in a /proc/<pid>/stat, empty for a process that
+// has ended.
+func startOf(stat []byte) string {
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return ""
+	}
+	return fields[19]
 }
 
 // pids are the pid of the service and, in one line each, pid and start time of

@@ -23,10 +23,11 @@ import (
 
 // install is the service under test.
 type install struct {
-	program string
-	home    string
-	kubectl string
-	cloud   cloud.Cloud
+	program  string
+	home     string
+	instance string
+	kubectl  string
+	cloud    cloud.Cloud
 }
 
 // service is started once for all tests by TestMain.
@@ -49,6 +50,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		return complain("asking for the status", err)
 	}
+	service.instance = status.Instance
 	code := m.Run()
 	if os.Getenv("BERTH_E2E_KEEP") != "" {
 		fmt.Fprintln(os.Stderr, "kept:", service.home)

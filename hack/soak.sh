@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs the long forms of the fault tests on real clusters; needs root.
+#
+# KILLS is how many random kills there are (100 unless set), BERTH_E2E_SEED
+# repeats a run's, RUN selects tests by pattern.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "$(id -u)" != 0 ]; then
+  echo "the fault tests need root: sudo make soak" >&2
+  exit 1
+fi
+hack/build.sh bin
+BERTH_E2E_SOAK=1 BERTH_E2E_KILLS="${KILLS:-100}" \
+  go test -tags e2e -count 1 -v -timeout 90m -run "${RUN:-Kill|Reboot|Adopt|Full}" ./test/e2e
