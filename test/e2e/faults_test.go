@@ -1,0 +1,176 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// soak says whether the long forms are asked for.
+func soak() bool { return os.Getenv("BERTH_E2E_SOAK") != "" }
+
+// TestACreateSurvivesAKillAtEveryPhase kills the service whenever a phase of a
+// create begins or ends. A phase is known by its condition: a new one is
+// covered without being named here.
+func TestACreateSurvivesAKillAtEveryPhase(t *testing.T) {
+	c := newClusterLater(t, "faults")
+	faults := watchFaults(t)
+	faults.during(t, "create", func() error {
+		_, err := service.berth("aks", "create", "-g", c.group, "-n", c.name, "-c", "1", "-s", "Standard_B2s", "--no-wait")
+		return err
+	}, c.succeeded)
+	must(t, "aks", "get-credentials", "--admin", "-g", c.group, "-n", c.name, "-f", c.kubeconfig)
+	c.settled(t, 1)
+	if soak() {
+		for _, count := range []int{2, 1} {
+			faults.during(t, fmt.Sprintf("scale to %d", count), func() error {
+				_, err := service.berth("aks", "scale", "-g", c.group, "-n", c.name, "-c", fmt.Sprint(count), "--no-wait")
+				return err
+			}, c.succeeded)
+			c.settled(t, count)
+		}
+		faults.during(t, "delete", func() error {
+			_, err := service.berth("aks", "delete", "-g", c.group, "-n", c.name, "--yes", "--no-wait")
+			return err
+		}, func() bool {
+			_, err := service.berth("aks", "show", "-g", c.group, "-n", c.name)
+			return err != nil && strings.Contains(err.Error(), "ResourceNotFound")
+		})
+	}
+	c.deletedWithoutLeftovers(t)
+}
+
+// succeeded says whether the cluster is as it was asked to be.
+func (c *cluster) succeeded() bool {
+	printed, err := service.berth("aks", "show", "-g", c.group, "-n", c.name, "--query", "provisioningState", "-o", "tsv")
+	return err == nil && strings.TrimSpace(printed) == "Succeeded"
+}
+
+// faults kills the service at fault points, which come from the objects of the
+// management API: a condition that first has a status, an object that comes or
+// goes. The API itself goes on while the service is dead.
+type faults struct {
+	events chan watch.Event
+}
+
+// watched are the kinds whose conditions are phases.
+func watched() []schema.GroupVersionResource {
+	var all []schema.GroupVersionResource
+	for group, kinds := range map[string][]string{
+		"containerservice": {"managedclusters", "controlplanes", "agentpools", "machines"},
+		"network":          {"virtualnetworks", "loadbalancers"},
+	} {
+		for _, kind := range kinds {
+			all = append(all, schema.GroupVersionResource{Group: group + ".berth.dev", Version: "v1alpha1", Resource: kind})
+		}
+	}
+	return all
+}
+
+func watchFaults(t *testing.T) *faults {
+	t.Helper()
+	kubeconfig, err := service.berth("admin", "kubeconfig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(kubeconfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &faults{events: make(chan watch.Event, 4096)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var watchers sync.WaitGroup
+	t.Cleanup(func() { cancel(); watchers.Wait() })
+	for _, kind := range watched() {
+		w, err := client.Resource(kind).Watch(ctx, metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		watchers.Go(func() {
+			defer w.Stop()
+			for event := range w.ResultChan() {
+				f.events <- event
+			}
+		})
+	}
+	return f
+}
+
+// during begins an operation and kills the service at each point of it that
+// was not seen before, until the operation is done.
+func (f *faults) during(t *testing.T, what string, begin func() error, done func() bool) {
+	t.Helper()
+	const within = 3 * time.Minute
+	for len(f.events) > 0 {
+		<-f.events // what was before is no point of this operation
+	}
+	began, kills, seen := time.Now(), 0, map[string]bool{}
+	if err := begin(); err != nil {
+		t.Fatal(err)
+	}
+	for quiet := false; !quiet || !done(); {
+		if time.Since(began) > within {
+			t.Fatalf("%s has not ended %v after it began, with kills at %v", what, within, seen)
+		}
+		select {
+		case event := <-f.events:
+			if fresh := note(seen, event); len(fresh) > 0 {
+				kills++
+				killDaemon(t)
+				must(t, "up", "--detach")
+			}
+			quiet = false
+		case <-time.After(300 * time.Millisecond):
+			quiet = true
+		}
+	}
+	if kills < 4 {
+		t.Errorf("%s met only %d kills: the points were not seen", what, kills)
+	}
+	points := make([]string, 0, len(seen))
+	for point := range seen {
+		points = append(points, point)
+	}
+	slices.Sort(points)
+	t.Logf("%s: %d kills in %v at %d points:\n%s", what, kills, time.Since(began).Round(time.Millisecond), len(points), strings.Join(points, "\n"))
+}
+
+// note returns the points of an event that were not seen before.
+func note(seen map[string]bool, event watch.Event) []string {
+	object, ok := event.Object.(*unstructured.Unstructured)
+	if !ok {
+		return nil
+	}
+	points := []string{}
+	if event.Type != watch.Modified {
+		points = append(points, fmt.Sprintf("%s %s", object.GetKind(), strings.ToLower(string(event.Type))))
+	}
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions") // none before the first phase
+	for _, entry := range conditions {
+		condition, _ := entry.(map[string]any)
+		points = append(points, fmt.Sprintf("%s %v=%v", object.GetKind(), condition["type"], condition["status"]))
+	}
+	return slices.DeleteFunc(points, func(point string) bool {
+		known := seen[point]
+		seen[point] = true
+		return known
+	})
+}
