@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,12 +26,16 @@ import (
 	authorization "berth.dev/berth/api/authorization/v1alpha1"
 	"berth.dev/berth/internal/cloud"
 	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/management"
 	"berth.dev/berth/internal/preflight"
 )
 
 // maxLogTail is how much of the end of each log a dump has.
 const maxLogTail = 8 << 20
+
+// maxMachineLogTail is how much of the end of each log inside a machine it has.
+const maxMachineLogTail = 2 << 20
 
 // Dump writes a support bundle as tar.gz. What cannot be gathered is named in
 // it: it is asked for when things are broken. No secret is in it.
@@ -42,6 +48,7 @@ func Dump(ctx context.Context, o Options, w io.Writer) error {
 	b := &bundle{tar: tar.NewWriter(compressed), redact: newRedactor(h), now: time.Now()}
 	b.gatherStatus(ctx, o)
 	b.gatherLogs(h)
+	b.gatherMachines(ctx, h)
 	b.gatherObjects(ctx, h)
 	b.gatherNamespaces(ctx, h)
 	b.add("errors.txt", []byte(strings.Join(b.problems, "\n")))
@@ -117,6 +124,37 @@ func (b *bundle) gatherLogs(h home.Home) {
 		})
 		if err != nil {
 			b.problem("gathering logs", err)
+		}
+	}
+}
+
+// gatherMachines takes the end of every log inside the machines that run.
+func (b *bundle) gatherMachines(ctx context.Context, h home.Home) {
+	d, err := newDrivers(h, "")
+	if err != nil {
+		b.problem("reaching the machines", err)
+		return
+	}
+	reader, ok := d.provider.(machine.LogReader)
+	if !ok {
+		b.problem("reading the machines' logs", errors.ErrUnsupported)
+		return
+	}
+	ids, err := d.provider.List(ctx)
+	if err != nil {
+		b.problem("reading the machines' logs", err)
+	}
+	b.addMachines(ctx, reader, ids)
+}
+
+func (b *bundle) addMachines(ctx context.Context, reader machine.LogReader, ids []string) {
+	for _, id := range ids {
+		logs, err := reader.Logs(ctx, id, maxMachineLogTail)
+		if err != nil {
+			b.problem("reading the logs of machine "+id, err)
+		}
+		for _, name := range slices.Sorted(maps.Keys(logs)) {
+			b.add(filepath.Join("logs", "machines", id, "inside", filepath.Base(name)), logs[name])
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -184,6 +186,33 @@ func TestADumpHasNoSecretInIt(t *testing.T) {
 	if !strings.HasPrefix(clean, "before ") || !strings.HasSuffix(clean, " after") {
 		t.Errorf("more than the secrets is gone: %q", clean)
 	}
+	// The same of what the components inside a machine wrote, in the file as it is sent.
+	var written bytes.Buffer
+	b := &bundle{tar: tar.NewWriter(&written), redact: newRedactor(h), now: time.Now()}
+	b.addMachines(t.Context(), fakeLogs{"kubelet.log": []byte(text), "../../../outside.log": nil}, []string{"one"})
+	if err := errors.Join(b.failed, b.tar.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range secrets {
+		if bytes.Contains(written.Bytes(), []byte(secret)) {
+			t.Errorf("%q is in the dump", secret)
+		}
+	}
+	for _, want := range []string{"berth-support/logs/machines/one/inside/kubelet.log", "berth-support/logs/machines/one/inside/outside.log", "before "} {
+		if !bytes.Contains(written.Bytes(), []byte(want)) {
+			t.Errorf("%q is not in the dump", want)
+		}
+	}
+	if len(b.problems) != 1 || !strings.Contains(b.problems[0], "machine one") {
+		t.Errorf("problems: %q", b.problems)
+	}
+}
+
+// fakeLogs are the logs of a machine of which not everything could be read.
+type fakeLogs map[string][]byte
+
+func (l fakeLogs) Logs(context.Context, string, int64) (map[string][]byte, error) {
+	return l, errors.New("some could not be read")
 }
 
 func TestStoppingWhatDoesNotRunSaysSo(t *testing.T) {

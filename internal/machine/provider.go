@@ -81,6 +81,13 @@ var (
 	ErrNoCapacity = errors.New("no capacity")
 )
 
+// LogReader is a Provider that can read what the components of its machines wrote.
+type LogReader interface {
+	// Logs reads the last limit bytes of each log of a running machine, by file
+	// name. What could be read comes back beside an error.
+	Logs(ctx context.Context, id string, limit int64) (map[string][]byte, error)
+}
+
 // Provider makes machines on this host.
 //
 // Every method is idempotent and may be killed after any line; calling it

@@ -78,6 +78,9 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 		}
 		c.agree(t)
 	})
+	t.Run("a support dump has the logs of nodes and no secret", func(t *testing.T) {
+		c.dump(t)
+	})
 	t.Run("a second pool comes and goes", func(t *testing.T) {
 		must(t, "aks", "nodepool", "add", "-g", c.group, "--cluster-name", c.name, "-n", "extra", "-c", "1", "-s", "Standard_B2s", "--mode", "User")
 		if got := c.must(t, "get", "nodes", "-l", "kubernetes.azure.com/agentpool=extra", "-o", "name"); strings.Count(got, "node/") != 1 {

@@ -3,6 +3,11 @@
 package e2e
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +44,45 @@ func (c *cluster) agree(t *testing.T) {
 		}
 		return true
 	}, "get", "agentpools", "-o", `jsonpath={range .items[?(@.spec.clusterName=="`+c.object(t, admin)+`")]}{.spec.profile.name} {.status.provisioningState}{"\n"}{end}`)
+}
+
+// dump asserts that a support dump has what the components in a node wrote, and
+// none of the secrets that this test knows.
+func (c *cluster) dump(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dump.tar.gz")
+	must(t, "support", "dump", "-f", path)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	compressed, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[string]int{}
+	entries := tar.NewReader(compressed)
+	for header, err := entries.Next(); !errors.Is(err, io.EOF); header, err = entries.Next() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(filepath.Dir(header.Name)) == "inside" {
+			sizes[filepath.Base(header.Name)] += len(content)
+		}
+		if bytes.Contains(content, []byte(service.cloud.ClientSecret)) || bytes.Contains(content, []byte("PRIVATE KEY")) {
+			t.Errorf("%s has a secret in it", header.Name)
+		}
+	}
+	for _, component := range []string{"containerd", "kubelet", "kube-proxy", "konnectivity-agent"} {
+		if sizes[component+".log"] == 0 {
+			t.Errorf("the log of %s is not in the dump, which has %v of nodes", component, sizes)
+		}
+	}
 }
 
 // object is the name of the cluster's object in the management API.

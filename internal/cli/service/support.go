@@ -24,7 +24,7 @@ func newDumpCommand() *cobra.Command {
 		Use:   "dump",
 		Short: "Gather logs, objects and the state of the host in one file, without secrets",
 		Long: `Gather what helps to find out what went wrong: logs, the objects of the
-management API, status, preflight, and links, routes and rules of the install's
+management API, what runs inside nodes, status, preflight, and links, routes and rules of the install's
 network namespaces. Secrets are left out, and what looks like a key, a token or
 the first principal's secret is blotted out of the logs. Names of clusters and
 addresses are in it.`,

@@ -64,23 +64,18 @@ func isFirst(status []byte) bool {
 // the machine's root, which belongs to the tenant: no link in it is followed,
 // and nothing but a regular file of sane size is read.
 func readComponents(first int) ([]supervise.ComponentStatus, error) {
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", first), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := openRoot(first)
 	if err != nil {
-		return nil, fmt.Errorf("opening the machine's root: %w", err)
+		return nil, err
 	}
 	defer unix.Close(root)
-	path := strings.TrimPrefix(filepath.Join(inside.SuperviseDir, supervise.StatusFile), "/")
-	fd, err := unix.Openat2(root, path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	file, err := openInside(root, filepath.Join(inside.SuperviseDir, supervise.StatusFile), 0)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, errors.New("the supervisor inside has not reported yet")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the supervisor's status: %w", err)
+		return nil, err
 	}
-	file := os.NewFile(uintptr(fd), path)
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(errors.New("the supervisor's status is not a file"), err)

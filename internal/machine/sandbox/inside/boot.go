@@ -78,10 +78,10 @@ func setUp(input *os.File) error {
 // openConsole sends the output of this process to the machine's disk: what it
 // inherited is a file of the host.
 func openConsole() error {
-	if err := os.MkdirAll(filepath.Dir(consoleFile), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(ConsoleFile), 0o755); err != nil {
 		return err
 	}
-	console, err := os.OpenFile(consoleFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	console, err := os.OpenFile(ConsoleFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
 	if err != nil {
 		return err
 	}

@@ -47,8 +47,8 @@ const (
 	ImageDir = "/opt/berth/images"
 	// CNIDir holds the CNI plugins.
 	CNIDir = "/opt/cni/bin"
-	// consoleFile has the output of the machine's first processes.
-	consoleFile = "/var/log/berth/console.log"
+	// ConsoleFile has the output of the machine's first processes.
+	ConsoleFile = "/var/log/berth/console.log"
 	// reportDir has the files that stand in for the kernel's own.
 	reportDir = "/run/berth/report"
 )
