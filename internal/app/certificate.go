@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/pki"
 )
@@ -59,9 +60,10 @@ type certificates struct {
 // newCertificates names the front end: on loopback, on the edge, by its public
 // URL and by its names in the install zone.
 func newCertificates(authority pki.Authority, o Options, edge netip.Addr) *certificates {
+	management, login := dns.ServiceNames(o.Location, o.DNSZone)
 	leaf := pki.Leaf{
 		CommonName: "berth",
-		DNSNames:   []string{"localhost", "management." + o.Location + "." + o.DNSZone, "login." + o.Location + "." + o.DNSZone},
+		DNSNames:   []string{"localhost", management, login},
 		Addresses:  []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), edge},
 		Server:     true,
 		Validity:   certificateValidity,

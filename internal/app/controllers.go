@@ -15,16 +15,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"berth.dev/berth/internal/cloud"
 	"berth.dev/berth/internal/controller"
+	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/host/agent"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/release"
 )
 
 // newManager makes the manager with every controller and the host agent. One
 // daemon holds the home, so there is no leader to elect.
-func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, who cloud.Cloud) (manager.Manager, error) {
+func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *listening) (manager.Manager, error) {
 	timeout := shutdownTimeout
 	m, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
@@ -43,7 +44,8 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, who clo
 		return nil, fmt.Errorf("making the controller manager: %w", err)
 	}
 	if err := controller.Add(m, controller.Dependencies{
-		History: d.history, Releases: d.releases, Zone: d.options.DNSZone, TenantID: who.TenantID, Clock: clock.RealClock{},
+		History: d.history, Releases: d.releases, Zone: d.options.DNSZone, TenantID: l.identity.TenantID,
+		UpstreamDNS: l.plan.DNS.String(), Clock: clock.RealClock{},
 	}); err != nil {
 		return nil, fmt.Errorf("adding the controllers: %w", err)
 	}
@@ -54,6 +56,17 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, who clo
 	return m, agent.Add(m, agent.Dependencies{
 		Home: d.home, HostName: naming.LocalHost, Clock: clock.RealClock{},
 		Runtime: d.drivers.runtime, Provider: d.drivers.provider, Fabric: d.drivers.fabric,
-		Releases: d.releases, Versions: versions,
+		Releases: d.releases, Versions: versions, Names: d.drivers.names, DNS: d.zone(l.plan),
 	})
+}
+
+// zone is the install's DNS as it is without clusters.
+func (d *daemon) zone(plan network.PublicPlan) dns.Desired {
+	management, login := dns.ServiceNames(d.options.Location, d.options.DNSZone)
+	return dns.Desired{
+		Zone: dns.Zone{Name: d.options.DNSZone, Server: plan.DNS, Records: []dns.Record{
+			{Name: management, Address: plan.FrontEnd}, {Name: login, Address: plan.FrontEnd},
+		}},
+		Program: d.binaries["coredns"], NetworkNamespace: d.drivers.fabric.EdgeNamespace(),
+	}
 }

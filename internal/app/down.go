@@ -29,7 +29,7 @@ type DownOptions struct {
 }
 
 // Down stops the daemon and everything that it made on this host: machines,
-// control planes, the management API, networks and cgroups, in that order. It
+// control planes, the DNS, the management API, networks and cgroups, in that order. It
 // may be interrupted and called again.
 func Down(ctx context.Context, o DownOptions, tell func(string)) error {
 	h, err := home.Open(o.Home)
@@ -94,6 +94,9 @@ func (d drivers) takeDown(ctx context.Context, o DownOptions, server *management
 	tell(fmt.Sprintf("stopping %d control planes", len(controlPlanes)))
 	if err := endAll(ctx, controlPlanes, endControlPlane, controlplane.ErrInProgress); err != nil {
 		return fmt.Errorf("stopping control planes: %w", err)
+	}
+	if err := endAll(ctx, []string{"dns"}, func(ctx context.Context, _ string) error { return d.names.Stop(ctx) }, supervise.ErrInProgress); err != nil {
+		return fmt.Errorf("stopping the DNS: %w", err)
 	}
 	tell("stopping the management API")
 	stop := func(ctx context.Context, _ string) error { return server.Stop(ctx) }

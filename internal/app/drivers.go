@@ -8,6 +8,7 @@ import (
 
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/controlplane/process"
+	"berth.dev/berth/internal/dns/coredns"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/machine"
@@ -16,12 +17,14 @@ import (
 	"berth.dev/berth/internal/network/linux"
 )
 
-// drivers are the three interfaces to the host, as this install has them.
+// drivers are the three interfaces to the host, as this install has them, and
+// the server of its zone.
 type drivers struct {
 	cgroups  cgroup.Hierarchy
 	runtime  controlplane.Runtime
 	provider machine.Provider
 	fabric   network.Fabric
+	names    *coredns.Server
 }
 
 // newDrivers makes the drivers. supervisor is the path of the berth-supervisor
@@ -36,6 +39,7 @@ func newDrivers(h home.Home, supervisor string) (drivers, error) {
 		runtime:  process.New(process.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 		provider: sandbox.New(sandbox.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 		fabric:   linux.New(linux.Options{Instance: h.Instance}),
+		names:    coredns.New(coredns.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 	}, nil
 }
 

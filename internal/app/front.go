@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	hostapi "berth.dev/berth/api/host/v1alpha1"
+	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/naming"
@@ -20,9 +21,10 @@ import (
 
 // newFrontEnd makes the ARM front end with its token service.
 func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listening) (http.Handler, error) {
-	edge := "https://" + l.edgeAddress.String()
+	management, login := dns.ServiceNames(d.options.Location, d.options.DNSZone)
+	endpoints := []string{d.localURL(), "https://" + l.plan.FrontEnd.String(), "https://" + management, "https://" + login}
 	tokens, err := identity.NewService(ctx, identity.Options{
-		Client: live, TenantID: l.identity.TenantID, PublicURL: d.publicURL(), Endpoints: []string{d.localURL(), edge},
+		Client: live, TenantID: l.identity.TenantID, PublicURL: d.publicURL(), Endpoints: endpoints,
 	})
 	if err != nil {
 		return nil, err

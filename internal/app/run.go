@@ -30,6 +30,7 @@ import (
 	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/management"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/preflight"
 	"berth.dev/berth/internal/release"
 )
@@ -48,6 +49,8 @@ type daemon struct {
 	history  *history.Store
 	// management is set once the release that it runs is there.
 	management *management.Server
+	// binaries are those of the default release, by name.
+	binaries map[string]string
 }
 
 // Run is the daemon: it starts everything, serves until the context ends, and
@@ -119,6 +122,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.binaries = artifacts.Binaries
 	l, err := d.listen()
 	if err != nil {
 		return err
@@ -141,7 +145,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if err := d.bootstrap(ctx, live, l); err != nil {
 		return err
 	}
-	m, err := d.newManager(config, scheme, l.identity)
+	m, err := d.newManager(config, scheme, l)
 	if err != nil {
 		return err
 	}
@@ -188,7 +192,7 @@ func (d *daemon) ensureManagement(ctx context.Context, server *management.Server
 // listening is what the daemon answers on and as whom.
 type listening struct {
 	front, edge, metrics net.Listener
-	edgeAddress          netip.Addr
+	plan                 network.PublicPlan
 	identity             cloud.Cloud
 }
 
@@ -233,14 +237,14 @@ func (d *daemon) bootstrap(ctx context.Context, live client.Client, l *listening
 	group.Go(func() error { return ensurePrincipal(groupCtx, live, l.identity) })
 	group.Go(func() error {
 		plan, err := ensureHost(groupCtx, live, d.options, d.drivers.fabric)
-		l.edgeAddress = plan.FrontEnd
+		l.plan = plan
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	var err error
-	if l.edge, err = listenIn(d.drivers.fabric.EdgeNamespace(), netip.AddrPortFrom(l.edgeAddress, 443).String()); err != nil {
+	if l.edge, err = listenIn(d.drivers.fabric.EdgeNamespace(), netip.AddrPortFrom(l.plan.FrontEnd, 443).String()); err != nil {
 		return fmt.Errorf("listening for ARM on the edge: %w", err)
 	}
 	return nil
@@ -257,7 +261,7 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 		return err
 	}
 	server := newServer(handler, d.log)
-	server.TLSConfig = tlsConfig(newCertificates(authority, d.options, l.edgeAddress))
+	server.TLSConfig = tlsConfig(newCertificates(authority, d.options, l.plan.FrontEnd))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(groupCtx, server, l.front, l.edge) })
 	group.Go(func() error { return serve(groupCtx, newServer(d.newMetrics(m, live), d.log), l.metrics) })
@@ -313,10 +317,10 @@ func (d *daemon) ready(l *listening) {
 	d.record.update(func(r *home.Daemon) {
 		r.Phase, r.Message, r.Ready = home.PhaseReady, "", time.Now().UTC()
 		r.ARMEndpoint = d.localURL()
-		r.EdgeEndpoint = "https://" + l.edgeAddress.String()
+		r.EdgeEndpoint = "https://" + l.plan.FrontEnd.String()
 		r.MetricsEndpoint = "http://" + l.metrics.Addr().String()
 	})
-	d.log.Info("ready", "arm", d.localURL(), "edge", "https://"+l.edgeAddress.String(), "metrics", "http://"+l.metrics.Addr().String())
+	d.log.Info("ready", "arm", d.localURL(), "edge", "https://"+l.plan.FrontEnd.String(), "metrics", "http://"+l.metrics.Addr().String())
 }
 
 // localURL is the front end's address on this host.

@@ -38,6 +38,8 @@ type Status struct {
 	Endpoints Endpoints `json:"endpoints"`
 	// Management says how the management API is: running without the daemon too.
 	Management ManagementStatus `json:"management"`
+	// DNS says how the install zone's server is: running without the daemon too.
+	DNS *DNSStatus `json:"dns,omitempty"`
 	// Clusters and Nodes count what there is.
 	Clusters int `json:"clusters"`
 	Nodes    int `json:"nodes"`
@@ -108,6 +110,9 @@ func ReadStatus(ctx context.Context, o Options) (Status, error) {
 	}
 	status.Preflight = preflight.Unmet(preflight.Check(o.preflight()))
 	status.Management = readManagement(ctx, h, &status)
+	if status.Host != nil {
+		status.DNS = readDNS(ctx, o, status.Host.PublicRange)
+	}
 	return status, nil
 }
 

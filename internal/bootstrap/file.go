@@ -35,6 +35,10 @@ func (n Node) files() (map[string]machine.File, error) {
 		proxyKeyFile:        {Mode: 0o600, Content: n.ProxyKey},
 		containerdFile:      {Mode: 0o644, Content: n.containerdConfig()},
 	}
+	if n.Nameserver.IsValid() {
+		// A second is enough for an answer from the same host; what has no answer is refused at once.
+		files[resolverFile] = machine.File{Mode: 0o644, Content: fmt.Appendf(nil, "nameserver %s\noptions timeout:1 attempts:2\n", n.Nameserver)}
+	}
 	for path, document := range map[string]object{
 		kubeletConfigFile: n.kubeletConfig(),
 		proxyConfigFile:   n.proxyConfig(),
@@ -51,6 +55,10 @@ func (n Node) files() (map[string]machine.File, error) {
 
 // kubeletConfig is a KubeletConfiguration. What is not said is upstream's default.
 func (n Node) kubeletConfig() object {
+	resolver := "" // then pods that ask the node's resolver have none
+	if n.Nameserver.IsValid() {
+		resolver = resolverFile
+	}
 	config := object{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1",
 		"kind":       "KubeletConfiguration",
@@ -75,7 +83,7 @@ func (n Node) kubeletConfig() object {
 
 		"containerRuntimeEndpoint":  "unix://" + containerdSocket,
 		"makeIPTablesUtilChains":    false, // kube-proxy has nftables; nothing here reads iptables
-		"resolvConf":                "",    // a node has no resolver but the cluster's
+		"resolvConf":                resolver,
 		"clusterDNS":                []string{n.ClusterDNS.String()},
 		"clusterDomain":             "cluster.local",
 		"maxPods":                   n.MaxPods,

@@ -41,6 +41,9 @@ type Node struct {
 	ServiceCIDR    netip.Prefix
 	// ClusterDNS is the address of the cluster's DNS service.
 	ClusterDNS netip.Addr
+	// Nameserver is the address of the DNS outside of the cluster, for the node
+	// itself and for pods that ask the node's; none if it is not valid.
+	Nameserver netip.Addr
 	// MaxPods is the most pods the node takes.
 	MaxPods int
 	// Labels and Taints are set when the node registers; a taint is key=value:Effect or key:Effect.
@@ -80,6 +83,7 @@ const (
 	tokenFile           = "/etc/kubernetes/bootstrap-token"
 	bootstrapKubeconfig = "/etc/kubernetes/bootstrap.kubeconfig"
 	proxyKubeconfig     = "/etc/kubernetes/kube-proxy.kubeconfig"
+	resolverFile        = "/etc/resolv.conf"
 	kubeletConfigFile   = "/etc/kubernetes/kubelet.json"
 	proxyConfigFile     = "/etc/kubernetes/kube-proxy.json"
 	containerdFile      = "/etc/containerd/config.toml"

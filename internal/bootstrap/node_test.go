@@ -26,6 +26,7 @@ func example() Node {
 		ClusterPodCIDR:      netip.MustParsePrefix("10.244.0.0/16"),
 		ServiceCIDR:         netip.MustParsePrefix("10.0.0.0/16"),
 		ClusterDNS:          netip.MustParseAddr("10.0.0.10"),
+		Nameserver:          netip.MustParseAddr("198.18.0.3"),
 		MaxPods:             110,
 		Labels:              map[string]string{"kubernetes.azure.com/mode": "system", "kubernetes.azure.com/agentpool": "nodepool1"},
 		Taints:              []string{"CriticalAddonsOnly=true:NoSchedule", "gpu:NoExecute"},

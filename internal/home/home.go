@@ -5,6 +5,7 @@
 //	<home>/version           the layout's version
 //	<home>/lock              flock of the running daemon
 //	<home>/management/       the management API: its supervisor, etcd data, PKI
+//	<home>/dns/              the DNS server of the install zone: its files and its supervisor
 //	<home>/identity/         the service's own CA and certificate, first credentials (0600)
 //	<home>/control-planes/<incarnation>/
 //	<home>/machines/<incarnation>/
@@ -33,6 +34,9 @@ func (h Home) ManagementDir() string { return filepath.Join(h.Dir, "management")
 
 // IdentityDir is the directory of the service's CA, certificate and first credentials.
 func (h Home) IdentityDir() string { return filepath.Join(h.Dir, "identity") }
+
+// DNSDir is the directory of the install zone's DNS server.
+func (h Home) DNSDir() string { return filepath.Join(h.Dir, "dns") }
 
 // ControlPlanesDir holds a directory for each control plane.
 func (h Home) ControlPlanesDir() string { return filepath.Join(h.Dir, "control-planes") }

@@ -53,6 +53,9 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 	t.Run("pods reach their API server", func(t *testing.T) {
 		c.must(t, "exec", "client", "--", "/client", "connect", "kubernetes.default.svc.cluster.local:443")
 	})
+	t.Run("names of the install zone resolve in pods, and their server comes back", func(t *testing.T) {
+		c.names(t)
+	})
 	t.Run("logs, exec, cp and port-forward work with verification on", func(t *testing.T) {
 		c.logsExecCopyForward(t)
 	})

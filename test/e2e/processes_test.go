@@ -75,7 +75,7 @@ func pids(t *testing.T) (daemon int, clusters string) {
 	var lines []string
 	for _, p := range processes(t) {
 		name := p.name()
-		if slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "containerd", "kubelet", "kube-proxy", "proxy-agent", "web"}, name) {
+		if slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "containerd", "kubelet", "kube-proxy", "proxy-agent", "coredns", "web"}, name) {
 			lines = append(lines, fmt.Sprintf("%s %d %s", name, p.pid, p.start))
 		}
 	}

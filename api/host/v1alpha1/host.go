@@ -50,7 +50,7 @@ type HostStatus struct {
 	// Heartbeat is when the agent last reported.
 	// +optional
 	Heartbeat *metav1.Time `json:"heartbeat,omitempty"`
-	// Conditions: EdgeReady.
+	// Conditions: EdgeReady, DNSReady.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -59,6 +59,9 @@ type HostStatus struct {
 
 // ConditionEdgeReady is true if the host's edge is programmed.
 const ConditionEdgeReady = "EdgeReady"
+
+// ConditionDNSReady is true if the server of the install zone runs with the names of all clusters.
+const ConditionDNSReady = "DNSReady"
 
 // HostList is a list of hosts.
 //

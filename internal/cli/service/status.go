@@ -69,6 +69,9 @@ func printStatus(w io.Writer, format output.Format, status app.Status) error {
 		row("metrics", "%s/metrics", status.Endpoints.Metrics)
 	}
 	row("management", "%s", describeManagement(status.Management))
+	if status.DNS != nil {
+		row("DNS", "%s", describeDNS(*status.DNS))
+	}
 	if status.Management.Ready {
 		row("clusters", "%d with %d nodes", status.Clusters, status.Nodes)
 	}
@@ -110,6 +113,13 @@ func describeManagement(m app.ManagementStatus) string {
 	default:
 		return m.Endpoint + " does not answer: " + m.Message
 	}
+}
+
+func describeDNS(d app.DNSStatus) string {
+	if d.Ready {
+		return d.Zone + " on " + d.Address
+	}
+	return d.Zone + " on " + d.Address + " does not answer: " + d.Message
 }
 
 func describeRelease(r app.ReleaseStatus) string {

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/network"
@@ -40,6 +41,10 @@ type Dependencies struct {
 	Provider machine.Provider
 	Fabric   network.Fabric
 	Releases Releases
+	// Names is the server of the install zone, and DNS what it serves beside the
+	// names of clusters. The nodes resolve with it, too.
+	Names Names
+	DNS   dns.Desired
 	// Versions are the versions of the catalog, by which the host reports what is built.
 	Versions []string
 	Clock    clock.Clock
@@ -77,6 +82,7 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 	for _, register := range []func(ctrl.Manager) error{
 		(&hostReconciler{client: c, Dependencies: d}).register,
 		(&controlPlaneReconciler{client: c, Dependencies: d, builds: builds, watch: watch}).register,
+		(&nameReconciler{client: c, Dependencies: d}).register,
 		(&networkReconciler{client: c, Dependencies: d}).register,
 		(&machineReconciler{client: c, Dependencies: d, builds: builds}).register,
 	} {

@@ -39,6 +39,8 @@ type surroundings struct {
 	network     containerservice.NetworkProfile
 	// address is the API server's.
 	address string
+	// nameserver resolves the install zone.
+	nameserver netip.Addr
 	// clusterCA verifies it.
 	clusterCA []byte
 	// secret is the machine's own.
@@ -51,7 +53,7 @@ func (r *machineReconciler) surroundings(ctx context.Context, object *containers
 	if err := r.get(ctx, client.ObjectKey{Name: object.Spec.ClusterName}, &cluster, "the cluster"); err != nil {
 		return surroundings{}, err
 	}
-	found := surroundings{incarnation: cluster.Spec.Incarnation, network: cluster.Spec.Network}
+	found := surroundings{incarnation: cluster.Spec.Incarnation, network: cluster.Spec.Network, nameserver: r.DNS.Zone.Server}
 	var controlPlane containerservice.ControlPlane
 	if err := r.get(ctx, client.ObjectKey{Name: found.incarnation}, &controlPlane, "the control plane"); err != nil {
 		return found, err
@@ -115,7 +117,7 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 	}
 	return bootstrap.Node{
 		Name: object.Spec.NodeName, Address: address, PodCIDR: pods, ClusterPodCIDR: clusterPods, ServiceCIDR: services, ClusterDNS: dns,
-		MaxPods: int(object.Spec.MaxPods), Labels: object.Spec.Labels, Taints: object.Spec.Taints, ProviderID: object.Spec.ProviderID,
+		Nameserver: cluster.nameserver, MaxPods: int(object.Spec.MaxPods), Labels: object.Spec.Labels, Taints: object.Spec.Taints, ProviderID: object.Spec.ProviderID,
 		APIServer:           "https://" + netip.AddrPortFrom(apiServer, apiServerPort).String(),
 		KonnectivityAddress: netip.AddrPortFrom(apiServer, konnectivityPort).String(),
 		ClusterCA:           cluster.clusterCA,

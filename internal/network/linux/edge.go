@@ -56,7 +56,9 @@ func (f *Fabric) EnsureEdge(ctx context.Context, edge network.Edge) error {
 	if err := f.guardHost(host); err != nil {
 		return err
 	}
-	if err := ensureNamespace(f.names.edge(), routingSettings()); err != nil {
+	// The install's DNS listens on port 53 without any capability.
+	openPorts := setting{name: "ipv4/ip_unprivileged_port_start", value: "0"}
+	if err := ensureNamespace(f.names.edge(), append(routingSettings(), openPorts)); err != nil {
 		return err
 	}
 	inside, err := f.openEdge()
