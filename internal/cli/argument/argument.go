@@ -27,15 +27,15 @@ func ResourceGroup(s *session.Session, command *cobra.Command, group *string) {
 
 // OptionalResourceGroup adds --resource-group, -g.
 func OptionalResourceGroup(s *session.Session, command *cobra.Command, group *string) {
-	command.Flags().StringVarP(group, "resource-group", "g", "", "name of the resource group")
+	command.Flags().VarP((*nameValue)(group), "resource-group", "g", "name of the resource group")
 	must(command.RegisterFlagCompletionFunc("resource-group", completion(s, groupNames)))
 }
 
 // GroupName adds --name, -n for a command on resource groups; az takes
 // --resource-group, -g there, too.
 func GroupName(s *session.Session, command *cobra.Command, name *string) {
-	command.Flags().StringVarP(name, "name", "n", "", "name of the resource group")
-	command.Flags().StringVarP(name, "resource-group", "g", "", "the same as --name")
+	command.Flags().VarP((*nameValue)(name), "name", "n", "name of the resource group")
+	command.Flags().VarP((*nameValue)(name), "resource-group", "g", "the same as --name")
 	must(command.Flags().MarkHidden("resource-group"))
 	must(command.RegisterFlagCompletionFunc("name", completion(s, groupNames)))
 	must(command.RegisterFlagCompletionFunc("resource-group", completion(s, groupNames)))
@@ -52,7 +52,7 @@ func ClusterName(s *session.Session, command *cobra.Command, flag string, name *
 	if flag == "name" {
 		shorthand = "n"
 	}
-	command.Flags().StringVarP(name, flag, shorthand, "", "name of the managed cluster")
+	command.Flags().VarP((*nameValue)(name), flag, shorthand, "name of the managed cluster")
 	require(command, flag)
 	must(command.RegisterFlagCompletionFunc(flag, completion(s, clusterNames)))
 }
@@ -60,8 +60,8 @@ func ClusterName(s *session.Session, command *cobra.Command, flag string, name *
 // PoolName adds --name, -n and its other name, --nodepool-name, for commands
 // on node pools.
 func PoolName(s *session.Session, command *cobra.Command, name *string) {
-	command.Flags().StringVarP(name, "name", "n", "", "name of the node pool")
-	command.Flags().StringVar(name, "nodepool-name", "", "the same as --name")
+	command.Flags().VarP((*nameValue)(name), "name", "n", "name of the node pool")
+	command.Flags().Var((*nameValue)(name), "nodepool-name", "the same as --name")
 	must(command.Flags().MarkHidden("nodepool-name"))
 	command.MarkFlagsOneRequired("name", "nodepool-name")
 	command.Flags().Lookup("name").Usage += requiredMark

@@ -1,6 +1,7 @@
 package argument
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -126,5 +127,24 @@ func (c *choiceValue) Set(text string) error {
 		return fmt.Errorf("allowed are %s", strings.Join(c.choices, ", "))
 	}
 	*c.value = c.choices[i]
+	return nil
+}
+
+// nameValue is the name of a resource. It refuses the two that are no names but
+// steps in a path: the request for the node pool ".." would be one for its cluster.
+type nameValue string
+
+// String implements pflag.Value.
+func (v *nameValue) String() string { return string(*v) }
+
+// Type implements pflag.Value.
+func (*nameValue) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (v *nameValue) Set(name string) error {
+	if name == "." || name == ".." {
+		return errors.New("it is a step in a path and no name")
+	}
+	*v = nameValue(name)
 	return nil
 }
