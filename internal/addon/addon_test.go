@@ -73,6 +73,10 @@ func TestQueriesAreForwardedOnlyWhereThereIsSomeoneToAsk(t *testing.T) {
 		if strings.Contains(corefile, "forward . "+upstream) != forwards || strings.Contains(corefile, "forward") != forwards {
 			t.Fatalf("upstream %q:\n%s", upstream, corefile)
 		}
+		// musl takes REFUSED for silence and waits: a refused name has to be one that is not there.
+		if strings.Contains(corefile, "REFUSED NXDOMAIN") != forwards {
+			t.Errorf("upstream %q: a refusal of its reaches the pods:\n%s", upstream, corefile)
+		}
 	}
 }
 

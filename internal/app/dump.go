@@ -100,7 +100,7 @@ func (b *bundle) gatherStatus(ctx context.Context, o Options) {
 // gatherLogs takes the end of every log of the home. Audit logs are the
 // tenants' own business and stay.
 func (b *bundle) gatherLogs(h home.Home) {
-	for _, dir := range []string{h.LogDir(), h.ManagementDir(), h.ControlPlanesDir(), h.MachinesDir()} {
+	for _, dir := range []string{h.LogDir(), h.ManagementDir(), h.DNSDir(), h.ControlPlanesDir(), h.MachinesDir()} {
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return nil //nolint:nilerr // it went away while we looked

@@ -25,6 +25,7 @@ func forbidden() []struct{ importer, imported, reason string } {
 		{"internal/controlplane", "api/", "a driver gets all it needs as data"},
 		{"internal/machine", "api/", "a driver gets all it needs as data"},
 		{"internal/network", "api/", "a driver gets all it needs as data"},
+		{"internal/dns", "api/", "a driver gets all it needs as data"},
 		{"internal/supervise", "k8s.io/", "the supervisor stands beside every machine and must stay small"},
 		{"cmd/berth-supervisor", "k8s.io/", "the supervisor stands beside every machine and must stay small"},
 		{"internal/cli/", "api/", "the customer's commands see only the wire"},
@@ -71,7 +72,7 @@ func TestImportsFlowDownward(t *testing.T) {
 }
 
 func TestOnlyTheWiringKnowsTheDrivers(t *testing.T) {
-	drivers := []string{"internal/controlplane/process", "internal/machine/sandbox", "internal/network/linux"}
+	drivers := []string{"internal/controlplane/process", "internal/machine/sandbox", "internal/network/linux", "internal/dns/coredns"}
 	for _, file := range goFiles(t) {
 		if file.IsTest() || strings.HasPrefix(file.Path, "internal/app/") || strings.HasPrefix(file.Path, "cmd/berth-supervisor/") {
 			continue
