@@ -131,18 +131,19 @@ func encryption(key []byte) apiserverv1.EncryptionConfiguration {
 	}
 }
 
-// egress sends what goes to the nodes and pods through konnectivity; the
-// datastore is reached directly.
+// egress sends what goes to the nodes and pods through konnectivity, and so
+// what goes to the URL of a webhook: a tenant writes it, and dialed from here it
+// would reach the loopback ports of the control plane. The datastore is reached directly.
 func egress(socket string) apiserverv1beta1.EgressSelectorConfiguration {
+	through := apiserverv1beta1.Connection{
+		ProxyProtocol: apiserverv1beta1.ProtocolGRPC,
+		Transport:     &apiserverv1beta1.Transport{UDS: &apiserverv1beta1.UDSTransport{UDSName: socket}},
+	}
 	return apiserverv1beta1.EgressSelectorConfiguration{
 		TypeMeta: metav1.TypeMeta{Kind: "EgressSelectorConfiguration", APIVersion: apiserverv1beta1.SchemeGroupVersion.String()},
-		EgressSelections: []apiserverv1beta1.EgressSelection{{
-			Name: "cluster",
-			Connection: apiserverv1beta1.Connection{
-				ProxyProtocol: apiserverv1beta1.ProtocolGRPC,
-				Transport:     &apiserverv1beta1.Transport{UDS: &apiserverv1beta1.UDSTransport{UDSName: socket}},
-			},
-		}},
+		EgressSelections: []apiserverv1beta1.EgressSelection{
+			{Name: "cluster", Connection: through}, {Name: "controlplane", Connection: through},
+		},
 	}
 }
 
