@@ -16,10 +16,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/host/collector"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/release"
@@ -78,6 +80,16 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 	watch := newStatusWatch()
 	if err := manager.Add(watch); err != nil {
 		return fmt.Errorf("adding the watch of supervisors: %w", err)
+	}
+	collect, err := collector.New(collector.Config{
+		Client: c, Reader: manager.GetAPIReader(), Runtime: d.Runtime, Provider: d.Provider, Fabric: d.Fabric,
+		Clock: d.Clock, Registerer: metrics.Registry,
+	})
+	if err != nil {
+		return fmt.Errorf("adding the host agent: %w", err)
+	}
+	if err := manager.Add(collect); err != nil {
+		return fmt.Errorf("adding the collector: %w", err)
 	}
 	for _, register := range []func(ctrl.Manager) error{
 		(&hostReconciler{client: c, Dependencies: d}).register,
