@@ -107,7 +107,8 @@ type Fabric interface {
 	EnsureEdge(ctx context.Context, edge Edge) error
 	// DeleteEdge removes the edge, the host's link and the routes.
 	DeleteEdge(ctx context.Context) error
-	// EdgeNamespace is the path of the edge's network namespace.
+	// EdgeNamespace is the path of the edge's network namespace. Any process in
+	// it may bind any port: what serves the install there needs no privilege.
 	EdgeNamespace() string
 
 	// EnsureEndpoint makes a namespace that owns a public address and returns its path.
