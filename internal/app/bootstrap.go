@@ -55,7 +55,7 @@ func derived(id, purpose string) string {
 	return uuid.NewSHA1(uuid.MustParse(id), []byte(purpose)).String()
 }
 
-// ensurePrincipal makes the subscription and its owner.
+// ensurePrincipal makes the subscription and its owner, who administers the tenant too.
 func ensurePrincipal(ctx context.Context, c client.Client, who cloud.Cloud) error {
 	objectID := derived(who.ClientID, "object")
 	objects := []client.Object{
@@ -69,11 +69,14 @@ func ensurePrincipal(ctx context.Context, c client.Client, who cloud.Cloud) erro
 				PrincipalID: objectID, RoleDefinitionID: identity.RoleOwner, Scope: "/subscriptions/" + who.SubscriptionID,
 			},
 		},
+		&authorization.RoleAssignment{
+			ObjectMeta: metav1.ObjectMeta{Name: derived(who.ClientID, "tenant-administrator")},
+			Spec:       authorization.RoleAssignmentSpec{PrincipalID: objectID, RoleDefinitionID: identity.RoleTenantAdministrator, Scope: "/"},
+		},
 	}
-	// bcrypt takes a tenth of a second: only where the principal is not there yet.
 	err := c.Get(ctx, client.ObjectKey{Name: who.ClientID}, &authorization.ServicePrincipal{})
 	if apierrors.IsNotFound(err) {
-		hash, err := identity.HashSecret(who.ClientSecret)
+		key, err := identity.SecretKey(ctx, c)
 		if err != nil {
 			return fmt.Errorf("hashing the first client secret: %w", err)
 		}
@@ -81,7 +84,9 @@ func ensurePrincipal(ctx context.Context, c client.Client, who cloud.Cloud) erro
 			ObjectMeta: metav1.ObjectMeta{Name: who.ClientID},
 			Spec: authorization.ServicePrincipalSpec{
 				TenantID: who.TenantID, ObjectID: objectID, DisplayName: "berth-owner",
-				Passwords: []authorization.PasswordCredential{{KeyID: derived(who.ClientID, "secret"), Hash: hash}},
+				Passwords: []authorization.PasswordCredential{{
+					KeyID: derived(who.ClientID, "secret"), Hash: identity.HashSecret(key, who.ClientSecret), DisplayName: "first",
+				}},
 			},
 		})
 	} else if err != nil {

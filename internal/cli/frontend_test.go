@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"net/http"
@@ -76,19 +77,19 @@ func newManagementAPI(t *testing.T) client.Client {
 			t.Fatal(err)
 		}
 	}
-	hash, err := identity.HashSecret(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := bytes.Repeat([]byte("k"), 32)
 	const owner = "55555555-5555-5555-5555-555555555555"
 	return fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&containerservice.ManagedCluster{}).WithObjects(
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "berth-system", Name: "client-secret-key"}, Data: map[string][]byte{"key": key}},
+		&authorization.RoleAssignment{ObjectMeta: metav1.ObjectMeta{Name: "administrator"},
+			Spec: authorization.RoleAssignmentSpec{PrincipalID: owner, RoleDefinitionID: identity.RoleTenantAdministrator, Scope: "/"}},
 		&resources.Subscription{ObjectMeta: metav1.ObjectMeta{Name: subscription},
 			Spec: resources.SubscriptionSpec{TenantID: tenant, DisplayName: "Berth", State: "Enabled"}},
 		&authorization.RoleAssignment{ObjectMeta: metav1.ObjectMeta{Name: "owner"},
 			Spec: authorization.RoleAssignmentSpec{PrincipalID: owner, RoleDefinitionID: identity.RoleOwner, Scope: "/subscriptions/" + subscription}},
 		&authorization.ServicePrincipal{ObjectMeta: metav1.ObjectMeta{Name: clientID},
 			Spec: authorization.ServicePrincipalSpec{TenantID: tenant, ObjectID: owner, DisplayName: "owner",
-				Passwords: []authorization.PasswordCredential{{KeyID: "66666666-6666-6666-6666-666666666666", Hash: hash}}}},
+				Passwords: []authorization.PasswordCredential{{KeyID: "66666666-6666-6666-6666-666666666666", Hash: identity.HashSecret(key, secret)}}}},
 		&host.Host{ObjectMeta: metav1.ObjectMeta{Name: "local"},
 			Spec:   host.HostSpec{CPUOvercommit: 8, MemoryOvercommit: 4, PublicRange: "198.18.0.0/20"},
 			Status: host.HostStatus{CPUs: 4, MemoryMiB: 16 << 10}},

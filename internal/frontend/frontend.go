@@ -20,6 +20,7 @@ import (
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/operation"
+	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
 )
 
@@ -56,6 +57,7 @@ type frontend struct {
 	router    *arm.Router
 	resources *resources.Provider
 	roles     *authorization.Provider
+	clients   *principal.Provider
 	metrics   *metrics
 }
 
@@ -88,7 +90,10 @@ func New(config Config) (http.Handler, error) {
 	f.roles = &authorization.Provider{
 		Client: config.Client, Tokens: config.Tokens, TenantID: config.TenantID, Location: config.Location, Exists: f.resources.Exists, Now: config.Now,
 	}
-	f.resources.Namespaces = append(f.resources.Namespaces, resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())})
+	f.clients = &principal.Provider{Client: config.Client, Tokens: config.Tokens, Location: config.Location, Now: config.Now}
+	f.resources.Namespaces = append(f.resources.Namespaces,
+		resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())},
+		resources.Namespace{Name: principal.Namespace, Types: resourceTypes(f.clients.ResourceTypes())})
 	if f.metrics, err = newMetrics(config.Registerer); err != nil {
 		return nil, fmt.Errorf("registering the front end's metrics: %w", err)
 	}
@@ -104,6 +109,7 @@ func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
 	routes = append(routes, arm.Route{Method: http.MethodGet, Pattern: "/metadata/endpoints", Public: true, Handle: f.metadata})
 	routes = append(routes, clusters.Routes()...)
 	routes = append(routes, f.roles.Routes()...)
+	routes = append(routes, f.clients.Routes()...)
 	routes = append(routes, f.resources.Routes()...)
 	routes = append(routes, f.config.Tokens.Routes()...)
 	return routes

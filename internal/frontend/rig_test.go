@@ -16,7 +16,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/crypto/bcrypt"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -70,7 +69,7 @@ func newRig(t *testing.T, change ...func(*frontend.Config)) *rig {
 	}
 	r.store = fake.NewClientBuilder().WithScheme(scheme).
 		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}).
-		WithObjects(seed(t)...).
+		WithObjects(seed()...).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 				r.writes++
@@ -113,17 +112,18 @@ func newRig(t *testing.T, change ...func(*frontend.Config)) *rig {
 }
 
 // seed is an install as its first start leaves it, with one resource group.
-func seed(t *testing.T) []client.Object {
-	hash, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
+func seed() []client.Object {
+	key := bytes.Repeat([]byte("k"), 32)
 	principal := func(appID, objectID string) client.Object {
 		return &authorizationv1alpha1.ServicePrincipal{ObjectMeta: metav1.ObjectMeta{Name: appID}, Spec: authorizationv1alpha1.ServicePrincipalSpec{
-			TenantID: tenantID, ObjectID: objectID, DisplayName: "test", Passwords: []authorizationv1alpha1.PasswordCredential{{KeyID: "k", Hash: string(hash)}},
+			TenantID: tenantID, ObjectID: objectID, DisplayName: "test", Passwords: []authorizationv1alpha1.PasswordCredential{{KeyID: "k", Hash: identity.HashSecret(key, secret)}},
 		}}
 	}
 	return []client.Object{
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "berth-system", Name: "client-secret-key"}, Data: map[string][]byte{"key": key}},
+		&authorizationv1alpha1.RoleAssignment{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: authorizationv1alpha1.RoleAssignmentSpec{
+			PrincipalID: ownerObject, RoleDefinitionID: identity.RoleTenantAdministrator, Scope: "/",
+		}},
 		&resourcesv1alpha1.Subscription{ObjectMeta: metav1.ObjectMeta{Name: subscriptionID}, Spec: resourcesv1alpha1.SubscriptionSpec{TenantID: tenantID, DisplayName: "Test", State: "Enabled"}},
 		principal(ownerID, ownerObject), principal(readerID, readerObject),
 		&authorizationv1alpha1.RoleAssignment{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: authorizationv1alpha1.RoleAssignmentSpec{

@@ -80,11 +80,11 @@ func TestTheSDKAssignsRolesAndFindsThemAgain(t *testing.T) {
 		}
 		return found.String()
 	}
-	// The rig's own are "a", Owner of the subscription, and "b", Reader of the group.
+	// The rig's own are "a", Owner of the subscription, "b", Reader of the group, and "c", of the tenant.
 	for _, c := range [][3]string{
-		{subscriptionPath, "", "aab"}, {subscriptionPath, "atScope()", "a"}, {groupPath, "atScope()", "aab"},
+		{subscriptionPath, "", "aabc"}, {subscriptionPath, "atScope()", "ac"}, {groupPath, "atScope()", "aabc"},
 		{subscriptionPath, "principalId eq '" + readerObject + "'", "ab"}, {groupPath, "atScope() and assignedTo('" + readerObject + "')", "ab"},
-		{groupPath, "assignedTo('{" + ownerObject + "}')", "a"},
+		{groupPath, "assignedTo('{" + ownerObject + "}')", "ac"},
 	} {
 		if got := list(c[0], c[1]); got != c[2] {
 			t.Errorf("%s with %q lists %s, want %s", c[0], c[1], got, c[2])

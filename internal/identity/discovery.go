@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"berth.dev/berth/internal/arm"
 )
 
@@ -15,11 +13,12 @@ import (
 func (s *Service) Routes() []arm.Route {
 	return []arm.Route{
 		{Method: http.MethodGet, Pattern: "/adfs/.well-known/openid-configuration", Public: true, Handle: s.discovery},
-		{Method: http.MethodGet, Pattern: "/adfs/discovery/keys", Public: true, Handle: s.keys},
+		{Method: http.MethodGet, Pattern: "/adfs/discovery/keys", Public: true, Handle: s.keySet},
 		{Method: http.MethodPost, Pattern: "/adfs/oauth2/token", Public: true, Handle: s.Token},
+		{Method: http.MethodGet, Pattern: "/common/discovery/instance", Public: true, Handle: s.instanceDiscovery},
 		{Method: http.MethodGet, Pattern: "/{tenant}/v2.0/.well-known/openid-configuration", Public: true, Handle: s.discovery},
 		{Method: http.MethodGet, Pattern: "/{tenant}/.well-known/openid-configuration", Public: true, Handle: s.discovery},
-		{Method: http.MethodGet, Pattern: "/{tenant}/discovery/v2.0/keys", Public: true, Handle: s.keys},
+		{Method: http.MethodGet, Pattern: "/{tenant}/discovery/v2.0/keys", Public: true, Handle: s.keySet},
 		{Method: http.MethodPost, Pattern: "/{tenant}/oauth2/v2.0/token", Public: true, Handle: s.Token},
 		{Method: http.MethodPost, Pattern: "/{tenant}/oauth2/token", Public: true, Handle: s.Token},
 	}
@@ -37,12 +36,13 @@ func (s *Service) discovery(w http.ResponseWriter, r *arm.Request) error {
 		"authorization_endpoint":                base + "/" + s.options.TenantID + "/oauth2/v2.0/authorize",
 		"token_endpoint":                        base + "/" + s.options.TenantID + "/oauth2/v2.0/token",
 		"jwks_uri":                              base + "/" + s.options.TenantID + "/discovery/v2.0/keys",
-		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
-		"grant_types_supported":                 []string{"client_credentials"},
-		"response_types_supported":              []string{"token"},
-		"subject_types_supported":               []string{"pairwise"},
-		"id_token_signing_alg_values_supported": []string{"RS256"},
-		"claims_supported":                      []string{"sub", "iss", "aud", "exp", "iat", "nbf", "oid", "appid", "tid", "idtyp"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic", "private_key_jwt"},
+		"token_endpoint_auth_signing_alg_values_supported": []string{"RS256", "PS256"},
+		"grant_types_supported":                            []string{"client_credentials"},
+		"response_types_supported":                         []string{"token"},
+		"subject_types_supported":                          []string{"pairwise"},
+		"id_token_signing_alg_values_supported":            []string{"RS256"},
+		"claims_supported":                                 []string{"sub", "iss", "aud", "exp", "iat", "nbf", "oid", "appid", "tid", "idtyp"},
 	}
 	if !named {
 		document["authorization_endpoint"] = base + "/adfs/oauth2/authorize"
@@ -52,12 +52,14 @@ func (s *Service) discovery(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusOK, document)
 }
 
-// keys answers with the public keys that verify tokens.
-func (s *Service) keys(w http.ResponseWriter, r *arm.Request) error {
+// keySet answers with the public keys that verify tokens.
+func (s *Service) keySet(w http.ResponseWriter, r *arm.Request) error {
 	if tenant, named := r.Params["tenant"]; named && !strings.EqualFold(tenant, s.options.TenantID) {
 		return s.writeOAuthError(w, r, unknownTenant(tenant))
 	}
-	return arm.WriteJSON(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{
-		Key: &s.key.PublicKey, KeyID: s.keyID, Algorithm: string(jose.RS256), Use: "sig",
-	}}})
+	set, err := s.keys.public(r.Context())
+	if err != nil {
+		return err
+	}
+	return arm.WriteJSON(w, http.StatusOK, set)
 }

@@ -3,8 +3,6 @@ package identity
 import (
 	"testing"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"berth.dev/berth/internal/arm"
 )
 
@@ -55,28 +53,5 @@ func TestARoleHoldsAtItsScopeAndBelowIt(t *testing.T) {
 	root := Access{grants: []grant{{normalScope("/"), reader}}}
 	if !root.Allows("x/read", "/subscriptions/s") || root.Allows("x/write", "/subscriptions/s") {
 		t.Error("a role at the root holds everywhere, and only for its actions")
-	}
-}
-
-func TestARememberedSecretIsForgottenWithItsHash(t *testing.T) {
-	hash := func(secret string) string {
-		content, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(content)
-	}
-	first, second := hash("one"), hash("two")
-	p := newPasswords()
-	for _, c := range []struct {
-		hash, secret string
-		want         bool
-	}{{first, "one", true}, {first, "one", true}, {second, "one", false}, {first, "two", false}, {second, "two", true}} {
-		if got, err := p.matches(t.Context(), c.hash, c.secret); err != nil || got != c.want {
-			t.Errorf("%s: %v %v, want %v", c.secret, got, err, c.want)
-		}
-	}
-	if len(p.verified) != 2 {
-		t.Errorf("%d secrets are remembered, want 2", len(p.verified))
 	}
 }

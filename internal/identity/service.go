@@ -1,14 +1,12 @@
 // Package identity is the token service and the guard of the front end: it
-// gives access tokens to service principals for their client secrets, verifies
-// them, and decides by role assignments what a principal may do. The signing
+// gives access tokens to service principals for their client secrets or for what
+// they sign with their certificates, verifies them, and decides by role assignments what a principal may do. The signing
 // key lies in the management API, so that every front end signs and verifies
 // alike. It must not know resource types.
 package identity
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"fmt"
 	"strings"
 	"time"
@@ -37,14 +35,15 @@ type Options struct {
 // Service is the token service. It is safe for concurrent use.
 type Service struct {
 	options   Options
-	key       *rsa.PrivateKey
-	keyID     string
-	passwords *passwords
+	keys      *keyring
+	secretKey []byte
+	backoff   *backoff
+	replays   *replays
 	snapshots snapshots
 }
 
-// NewService reads the signing key from the management API, or makes it there
-// on the first start.
+// NewService reads the signing keys and the key of client secrets from the
+// management API, or makes them there on the first start.
 func NewService(ctx context.Context, options Options) (*Service, error) {
 	if options.Now == nil {
 		options.Now = time.Now
@@ -52,24 +51,25 @@ func NewService(ctx context.Context, options Options) (*Service, error) {
 	if options.TenantID == "" {
 		return nil, fmt.Errorf("starting the token service: no tenant id")
 	}
-	key, err := signingKey(ctx, options.Client)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the signing key of tokens: %w", err)
+	s := &Service{
+		options: options, keys: &keyring{client: options.Client, now: options.Now},
+		backoff: newBackoff(options.Now), replays: newReplays(options.Now),
 	}
-	keyID, err := thumbprint(&key.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the signing key of tokens: %w", err)
+	if err := s.keys.load(ctx); err != nil {
+		return nil, fmt.Errorf("starting the token service: %w", err)
 	}
-	return &Service{options: options, key: key, keyID: keyID, passwords: newPasswords()}, nil
+	var err error
+	if s.secretKey, err = SecretKey(ctx, options.Client); err != nil {
+		return nil, fmt.Errorf("starting the token service: %w", err)
+	}
+	return s, nil
 }
+
+// HashSecret is the hash of a client secret, to be stored.
+func (s *Service) HashSecret(secret string) string { return HashSecret(s.secretKey, secret) }
 
 // TenantID is the tenant that the service speaks for.
 func (s *Service) TenantID() string { return s.options.TenantID }
-
-// NewSecret is a fresh client secret, 256 random bits.
-func NewSecret() string {
-	return rand.Text() + rand.Text()
-}
 
 // issuer is the issuer of tokens that are asked for under a base URL. It has
 // the host that the caller used, because clients compare it with the authority

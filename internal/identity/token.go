@@ -12,8 +12,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/google/uuid"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	authorizationv1alpha1 "berth.dev/berth/api/authorization/v1alpha1"
 	"berth.dev/berth/internal/arm"
@@ -36,8 +34,11 @@ type claims struct {
 // tokenForm is a request for a token.
 type tokenForm struct {
 	grant, clientID, secret string
-	resource                string
-	v1                      bool
+	// assertionType and assertion are there if the client signs instead of
+	// presenting a secret.
+	assertionType, assertion string
+	resource                 string
+	v1                       bool
 }
 
 // Token answers a request for a token: client credentials, the secret in the
@@ -66,7 +67,7 @@ func (s *Service) Token(w http.ResponseWriter, r *arm.Request) error {
 
 func readTokenForm(w http.ResponseWriter, r *arm.Request) (tokenForm, *oauthError) {
 	bad := func(description string) (tokenForm, *oauthError) {
-		return tokenForm{}, &oauthError{http.StatusBadRequest, "invalid_request", 900140, "AADSTS900140: " + description}
+		return tokenForm{}, &oauthError{status: http.StatusBadRequest, code: "invalid_request", number: 900140, description: "AADSTS900140: " + description}
 	}
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/x-www-form-urlencoded" {
 		return bad("The request body must be of type application/x-www-form-urlencoded.")
@@ -75,11 +76,14 @@ func readTokenForm(w http.ResponseWriter, r *arm.Request) (tokenForm, *oauthErro
 	if err := r.ParseForm(); err != nil {
 		var tooLong *http.MaxBytesError
 		if errors.As(err, &tooLong) {
-			return tokenForm{}, &oauthError{http.StatusRequestEntityTooLarge, "invalid_request", 90015, "AADSTS90015: The request is too long."}
+			return tokenForm{}, &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", number: 90015, description: "AADSTS90015: The request is too long."}
 		}
 		return bad("The request body could not be read.")
 	}
-	form := tokenForm{grant: r.PostForm.Get("grant_type"), clientID: r.PostForm.Get("client_id"), secret: r.PostForm.Get("client_secret")}
+	form := tokenForm{
+		grant: r.PostForm.Get("grant_type"), clientID: r.PostForm.Get("client_id"), secret: r.PostForm.Get("client_secret"),
+		assertionType: r.PostForm.Get("client_assertion_type"), assertion: r.PostForm.Get("client_assertion"),
+	}
 	if id, secret, ok := r.BasicAuth(); ok {
 		var err1, err2 error
 		form.clientID, err1 = url.QueryUnescape(id) // RFC 6749 §2.3.1
@@ -116,8 +120,10 @@ func (s *Service) checkForm(form tokenForm, baseURL string) *oauthError {
 		failure = unsupportedGrant(form.grant)
 	case form.clientID == "":
 		failure = missing("client_id")
-	case form.secret == "":
-		failure = missing("client_secret")
+	case form.assertion != "" && form.assertionType != assertionType:
+		failure = missing("client_assertion_type")
+	case form.assertion == "" && form.secret == "":
+		failure = missing("client_secret' or 'client_assertion")
 	case form.resource == "":
 		failure = missing("scope")
 	case !s.isARM(form.resource, baseURL) && !s.isGraph(form.resource, baseURL):
@@ -128,42 +134,13 @@ func (s *Service) checkForm(form tokenForm, baseURL string) *oauthError {
 	return &failure
 }
 
-// authenticateClient finds the service principal and checks its secret.
-func (s *Service) authenticateClient(r *arm.Request, form tokenForm) (*authorizationv1alpha1.ServicePrincipal, *oauthError, error) {
-	clientID, err := uuid.Parse(form.clientID)
-	unknown := unknownApplication(form.clientID, s.options.TenantID)
-	if err != nil {
-		return nil, &unknown, nil
-	}
-	var principal authorizationv1alpha1.ServicePrincipal
-	err = s.options.Client.Get(r.Context(), client.ObjectKey{Name: clientID.String()}, &principal)
-	if apierrors.IsNotFound(err) || err == nil && !strings.EqualFold(principal.Spec.TenantID, s.options.TenantID) {
-		return nil, &unknown, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	failure := invalidSecret(clientID.String())
-	for _, password := range principal.Spec.Passwords {
-		matches, err := s.passwords.matches(r.Context(), password.Hash, form.secret)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !matches {
-			continue
-		}
-		if password.EndDateTime != nil && !password.EndDateTime.After(s.options.Now()) {
-			failure = expiredSecret(clientID.String())
-			continue
-		}
-		return &principal, nil, nil
-	}
-	return nil, &failure, nil
-}
-
 func (s *Service) issue(w http.ResponseWriter, r *arm.Request, form tokenForm, principal *authorizationv1alpha1.ServicePrincipal) error {
 	now := s.options.Now().Truncate(time.Second)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: s.key, KeyID: s.keyID}},
+	key, err := s.keys.signer(r.Context())
+	if err != nil {
+		return err
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key.private, KeyID: key.id}},
 		(&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
 		return err

@@ -33,8 +33,12 @@ func (s *Service) Authenticate(r *arm.Request) (arm.Principal, error) {
 	if err != nil {
 		return arm.Principal{}, s.unauthorized(r, "InvalidAuthenticationToken", "invalid_token", "The access token is invalid: it is no JWT signed with RS256.")
 	}
+	key, err := s.keys.verifier(r.Context(), token.Headers[0].KeyID)
+	if err != nil {
+		return arm.Principal{}, err
+	}
 	var c claims
-	if err := token.Claims(&s.key.PublicKey, &c); err != nil {
+	if key == nil || token.Claims(key, &c) != nil {
 		return arm.Principal{}, s.unauthorized(r, "InvalidAuthenticationToken", "invalid_token", "The access token is invalid: its signature is not of this service. Ask for a new token.")
 	}
 	if err := s.checkClaims(r, c); err != nil {

@@ -32,17 +32,45 @@ type ServicePrincipalSpec struct {
 	// +listMapKey=keyID
 	// +optional
 	Passwords []PasswordCredential `json:"passwords,omitempty"`
+	// Keys are the certificates that it may sign assertions with.
+	// +listType=map
+	// +listMapKey=keyID
+	// +optional
+	Keys []KeyCredential `json:"keys,omitempty"`
 }
 
 // PasswordCredential is one client secret; the secret itself is nowhere stored.
 type PasswordCredential struct {
 	// KeyID is the GUID that names the secret.
 	KeyID string `json:"keyID"`
-	// Hash is the bcrypt hash of the secret.
+	// Hash is HMAC-SHA-256 over the secret, under a key that lies in a Secret.
 	Hash string `json:"hash"`
+	// Hint is the secret's first characters, so that people can tell which it is.
+	// +optional
+	Hint string `json:"hint,omitempty"`
+	// DisplayName is the name shown to people.
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// StartDateTime is when it was made.
+	// +optional
+	StartDateTime *metav1.Time `json:"startDateTime,omitempty"`
 	// EndDateTime is when the secret stops working; unset means never.
 	// +optional
 	EndDateTime *metav1.Time `json:"endDateTime,omitempty"`
+}
+
+// KeyCredential is one certificate; its private key never leaves its owner.
+type KeyCredential struct {
+	// KeyID is the GUID that names the certificate.
+	KeyID string `json:"keyID"`
+	// Certificate is the X.509 certificate in DER.
+	Certificate []byte `json:"certificate"`
+	// DisplayName is the name shown to people.
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// StartDateTime and EndDateTime are when the certificate is valid.
+	StartDateTime metav1.Time `json:"startDateTime"`
+	EndDateTime   metav1.Time `json:"endDateTime"`
 }
 
 // ServicePrincipalList is a list of service principals.
