@@ -48,7 +48,7 @@ func Down(ctx context.Context, o DownOptions, tell func(string)) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer func() { _ = lock.Release() }() // it ends with the process at the latest
 	supervisor, err := anySupervisor(h)
 	if err != nil {
 		return err

@@ -105,17 +105,9 @@ func once() []string { return []string{"dns-zone", "location"} }
 // Complete fills in what was not given on the command line. flags are the set
 // that BindFlags was called with, parsed.
 func (o *Options) Complete(flags *pflag.FlagSet) error {
-	given := map[string]bool{}
-	for name, variable := range environment() {
-		flag := flags.Lookup(name)
-		value, set := os.LookupEnv(variable)
-		given[name] = flag.Changed || set && value != ""
-		if flag.Changed || !given[name] {
-			continue
-		}
-		if err := flags.Set(name, value); err != nil {
-			return fmt.Errorf("reading %s from the environment: %w", variable, err)
-		}
+	given, err := readEnvironment(flags)
+	if err != nil {
+		return err
 	}
 	dir, err := home.Dir(o.Home)
 	if err != nil {
@@ -142,50 +134,73 @@ func (o *Options) Complete(flags *pflag.FlagSet) error {
 	return o.Validate()
 }
 
+// readEnvironment sets the flags that only the environment gives, and says
+// which were given at all.
+func readEnvironment(flags *pflag.FlagSet) (given map[string]bool, err error) {
+	given = map[string]bool{}
+	for name, variable := range environment() {
+		flag := flags.Lookup(name)
+		value, set := os.LookupEnv(variable)
+		given[name] = flag.Changed || set && value != ""
+		if flag.Changed || !given[name] {
+			continue
+		}
+		if err := flags.Set(name, value); err != nil {
+			return nil, fmt.Errorf("reading %s from the environment: %w", variable, err)
+		}
+	}
+	return given, nil
+}
+
 // Validate finds every option that cannot be.
 func (o *Options) Validate() error {
-	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	problems := append(o.validateNames(), o.validateAddresses()...)
+	if o.CPUOvercommit < 1 || o.MemoryOvercommit < 1 {
+		problems = append(problems, errors.New("--cpu-overcommit and --memory-overcommit are 1 or more"))
+	}
+	if o.LogFormat != "text" && o.LogFormat != "json" {
+		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))
+	}
+	return errors.Join(problems...)
+}
+
+func (o *Options) validateNames() (problems []error) {
 	label := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 	if !label.MatchString(o.Location) {
-		problem("--location %q: use lower-case letters, digits and dashes", o.Location)
+		problems = append(problems, fmt.Errorf("--location %q: use lower-case letters, digits and dashes", o.Location))
 	}
 	for part := range strings.SplitSeq(o.DNSZone, ".") {
 		if !label.MatchString(part) {
-			problem("--dns-zone %q: use a DNS name in lower case", o.DNSZone)
+			problems = append(problems, fmt.Errorf("--dns-zone %q: use a DNS name in lower case", o.DNSZone))
 			break
-		}
-	}
-	for flag, address := range map[string]string{"listen": o.Listen, "metrics-listen": o.MetricsListen} {
-		if address == "" {
-			continue
-		}
-		if _, err := netip.ParseAddrPort(address); err != nil {
-			problem("--%s %q: use an address and a port, e.g. 127.0.0.1:7443", flag, address)
-		}
-	}
-	if o.MetricsListen != "" {
-		if address, err := netip.ParseAddrPort(o.MetricsListen); err == nil && !address.Addr().IsLoopback() {
-			problem("--metrics-listen %q: metrics and health carry no authentication and stay on loopback", o.MetricsListen)
 		}
 	}
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-			problem("--public-url %q: use https://<host>[:<port>] without a path", o.PublicURL)
+			problems = append(problems, fmt.Errorf("--public-url %q: use https://<host>[:<port>] without a path", o.PublicURL))
+		}
+	}
+	return problems
+}
+
+func (o *Options) validateAddresses() (problems []error) {
+	for flag, address := range map[string]string{"listen": o.Listen, "metrics-listen": o.MetricsListen} {
+		if address == "" {
+			continue
+		}
+		parsed, err := netip.ParseAddrPort(address)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--%s %q: use an address and a port, e.g. 127.0.0.1:7443", flag, address))
+		} else if flag == "metrics-listen" && !parsed.Addr().IsLoopback() {
+			problems = append(problems, fmt.Errorf("--metrics-listen %q: metrics and health carry no authentication and stay on loopback", address))
 		}
 	}
 	if o.PublicRange != "" {
 		if prefix, err := netip.ParsePrefix(o.PublicRange); err != nil || !prefix.Addr().Is4() || prefix != prefix.Masked() || prefix.Bits() > 26 {
-			problem("--public-range %q: use an IPv4 range of 64 addresses or more in canonical notation, e.g. 198.18.0.0/20", o.PublicRange)
+			problems = append(problems, fmt.Errorf("--public-range %q: use an IPv4 range of 64 addresses or more in canonical notation, e.g. 198.18.0.0/20", o.PublicRange))
 		}
 	}
-	if o.CPUOvercommit < 1 || o.MemoryOvercommit < 1 {
-		problem("--cpu-overcommit and --memory-overcommit are 1 or more")
-	}
-	if o.LogFormat != "text" && o.LogFormat != "json" {
-		problem("--log-format %q: use text or json", o.LogFormat)
-	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // stored is what the install was last started with, by flag.

@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer func() { _ = lock.Release() }() // it ends with the process at the latest
 	log = log.With("instance", h.Instance)
 	record, err := newRecord(h, log)
 	if err != nil {

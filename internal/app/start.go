@@ -108,18 +108,18 @@ func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell
 	told := ""
 	for {
 		daemon, found, err := h.ReadDaemon()
-		switch current := found && daemon.PID == pid; {
-		case err != nil:
+		if err != nil {
 			return daemon, err
-		case current && exited == nil && !daemon.Alive():
-			return daemon, fmt.Errorf("%w before it was ready: see %s", errEnded, h.LogFile())
-		case current && daemon.Phase == home.PhaseReady && (exited != nil || answers(ctx, daemon)):
-			return daemon, nil
-		case current && daemon.Phase == home.PhaseFailed:
-			return daemon, errors.New(daemon.Message)
-		case current && daemon.Message != told:
-			told = daemon.Message
-			tell(told)
+		}
+		if found && daemon.PID == pid {
+			ready, err := standing(ctx, h, daemon, exited != nil)
+			if ready || err != nil {
+				return daemon, err
+			}
+			if daemon.Message != told {
+				told = daemon.Message
+				tell(told)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -129,9 +129,22 @@ func follow(ctx context.Context, h home.Home, pid int, exited <-chan error, tell
 			if readErr == nil && daemon.PID == pid && daemon.Phase == home.PhaseFailed {
 				return daemon, errors.New(daemon.Message)
 			}
-			return daemon, fmt.Errorf("the service ended before it was ready (%v): %s", err, lastWords(h.LogFile()))
+			return daemon, fmt.Errorf("the service ended before it was ready (%w): %s", err, lastWords(h.LogFile()))
 		case <-tick.C:
 		}
+	}
+}
+
+// standing says whether a daemon is ready, or why it never will be. ours is
+// true for one that this process started and waits for.
+func standing(ctx context.Context, h home.Home, daemon home.Daemon, ours bool) (ready bool, err error) {
+	switch {
+	case !ours && !daemon.Alive():
+		return false, fmt.Errorf("%w before it was ready: see %s", errEnded, h.LogFile())
+	case daemon.Phase == home.PhaseFailed:
+		return false, errors.New(daemon.Message)
+	default:
+		return daemon.Phase == home.PhaseReady && (ours || answers(ctx, daemon)), nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -43,10 +44,11 @@ func TestTheRouterMatchesInAnyCaseAndKeepsTheCallersNames(t *testing.T) {
 	if err != nil || route.Pattern != "/a/{x}/Bees/{y}" || params["x"] != "One Two" || params["y"] != "Y" {
 		t.Errorf("matched %v %v %v", route, params, err)
 	}
-	if _, _, err := router.Match("DELETE", "/a/1/bees/2"); err.(*Error).Status != http.StatusMethodNotAllowed || err.(*Error).Header.Get("Allow") != "GET, PUT" {
+	var refused *Error
+	if _, _, err := router.Match("DELETE", "/a/1/bees/2"); !errors.As(err, &refused) || refused.Status != http.StatusMethodNotAllowed || refused.Header.Get("Allow") != "GET, PUT" {
 		t.Errorf("another method: %v", err)
 	}
-	if _, _, err := router.Match("GET", "/a/1/wasps/2"); err.(*Error).Status != http.StatusNotFound {
+	if _, _, err := router.Match("GET", "/a/1/wasps/2"); !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
 		t.Errorf("another path: %v", err)
 	}
 	if _, err := NewRouter([]Route{{Method: "GET", Pattern: "/a/{x}", Public: true}, {Method: "GET", Pattern: "/A/{y}", Public: true}}); err == nil {
@@ -134,7 +136,7 @@ func TestAnErrorWithoutAShapeTellsTheCallerNothingOfItself(t *testing.T) {
 	w := httptest.NewRecorder()
 	r := NewRequest(w, httptest.NewRequest("GET", "/", nil), "local", time.Now())
 	cause := http.ErrBodyNotAllowed
-	if got := WriteError(w, r, cause); got != cause {
+	if got := WriteError(w, r, cause); !errors.Is(got, cause) {
 		t.Errorf("the error to log is %v", got)
 	}
 	if w.Code != 500 || strings.Contains(w.Body.String(), cause.Error()) || !strings.Contains(w.Body.String(), r.CorrelationID) {
@@ -150,7 +152,7 @@ func FuzzReadNeverPanicsAndRefusesWhatIsNoObject(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":{"b":[1,null,"x"]}}`, `{"m":{"":null}}`, `[`, `{"a":{"b":[[]]}}`, "\xff"} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	f.Fuzz(func(_ *testing.T, raw []byte) {
 		fields := &FieldErrors{}
 		body, err := schema.Read(raw, fields)
 		if err != nil || fields.Malformed() {

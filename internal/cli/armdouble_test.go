@@ -149,7 +149,7 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(strings.ToLower(r.Method+" "+r.URL.Path), strings.ToLower(what)) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(refusal.status)
-			io.WriteString(w, refusal.body)
+			_, _ = io.WriteString(w, refusal.body)
 			return
 		}
 	}
@@ -322,7 +322,7 @@ func isGroup(path string) bool { return strings.Count(path, "/") == 4 }
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 func armFailure(w http.ResponseWriter, status int, code, message string) {

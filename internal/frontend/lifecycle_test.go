@@ -79,7 +79,7 @@ func sdkCluster() armcontainerservice.ManagedCluster {
 	}
 }
 
-func polled(t *testing.T, r *rig, during func()) *runtime.PollUntilDoneOptions {
+func polled(t *testing.T, during func()) *runtime.PollUntilDoneOptions {
 	t.Helper()
 	time.AfterFunc(100*time.Millisecond, during)
 	return &runtime.PollUntilDoneOptions{Frequency: 50 * time.Millisecond}
@@ -114,7 +114,7 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if _, err := clusters.ListClusterAdminCredentials(ctx, "rg", "demo", nil); err == nil || !strings.Contains(err.Error(), "not there yet") {
 		t.Fatalf("credentials of a cluster that is being created: %v", err)
 	}
-	created, err := creation.PollUntilDone(ctx, polled(t, r, func() { r.ready(); r.finish() }))
+	created, err := creation.PollUntilDone(ctx, polled(t, func() { r.ready(); r.finish() }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if op := r.cluster().Operation("cluster"); op.Verb != meta.VerbScale {
 		t.Errorf("the verb is %s, want Scale", op.Verb)
 	}
-	if _, err := scaling.PollUntilDone(ctx, polled(t, r, r.finish)); err != nil {
+	if _, err := scaling.PollUntilDone(ctx, polled(t, r.finish)); err != nil {
 		t.Fatal(err)
 	}
 	poolLifecycle(t, r)
@@ -144,7 +144,7 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := removal.PollUntilDone(ctx, polled(t, r, func() { r.endOperations() })); err != nil {
+	if _, err := removal.PollUntilDone(ctx, polled(t, func() { r.endOperations() })); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,7 +160,7 @@ func deleteCluster(t *testing.T, r *rig, clusters *armcontainerservice.ManagedCl
 	if err != nil || *got.Properties.ProvisioningState != "Deleting" {
 		t.Errorf("the deleted cluster is %v %v", got.Properties, err)
 	}
-	if _, err := deletion.PollUntilDone(ctx, polled(t, r, func() { r.deleted(r.cluster()) })); err != nil {
+	if _, err := deletion.PollUntilDone(ctx, polled(t, func() { r.deleted(r.cluster()) })); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -226,7 +226,7 @@ func poolLifecycle(t *testing.T, r *rig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := adding.PollUntilDone(ctx, polled(t, r, r.finish))
+	added, err := adding.PollUntilDone(ctx, polled(t, r.finish))
 	if err != nil || *added.Properties.Mode != armcontainerservice.AgentPoolModeUser || *added.Properties.UpgradeSettings.MaxSurge != "33%" || *added.Properties.MaxPods != 110 {
 		t.Fatalf("the added pool is %+v %v", added.Properties, err)
 	}
@@ -238,7 +238,7 @@ func poolLifecycle(t *testing.T, r *rig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := removing.PollUntilDone(ctx, polled(t, r, r.finish)); err != nil {
+	if _, err := removing.PollUntilDone(ctx, polled(t, r.finish)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pools.Get(ctx, "rg", "demo", "user1", nil); err == nil {

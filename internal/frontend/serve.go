@@ -35,7 +35,7 @@ func (f *frontend) ServeHTTP(w http.ResponseWriter, raw *http.Request) {
 // handle runs the stages. A panic in one is an error of this request alone.
 func (f *frontend) handle(w http.ResponseWriter, r *arm.Request) (err error) {
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // what was panicked with is no error that anything wraps
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()

@@ -92,10 +92,18 @@ func readTokenForm(w http.ResponseWriter, r *arm.Request) (tokenForm, *oauthErro
 			return bad("The basic authentication could not be read.")
 		}
 	}
-	scope := r.PostForm.Get("scope")
-	if scope == "" && r.PostForm.Get("resource") != "" {
-		form.resource, form.v1 = r.PostForm.Get("resource"), true
-		return form, nil
+	if failure := form.readScope(r.PostForm); failure != nil {
+		return tokenForm{}, failure
+	}
+	return form, nil
+}
+
+// readScope reads what the token is for, from either version of the protocol.
+func (form *tokenForm) readScope(fields url.Values) *oauthError {
+	scope := fields.Get("scope")
+	if scope == "" && fields.Get("resource") != "" {
+		form.resource, form.v1 = fields.Get("resource"), true
+		return nil
 	}
 	// Clients add openid and offline_access, which mean nothing for an application.
 	for _, one := range strings.Fields(scope) {
@@ -105,10 +113,10 @@ func readTokenForm(w http.ResponseWriter, r *arm.Request) (tokenForm, *oauthErro
 			form.resource = strings.TrimSuffix(one, "/.default")
 		default:
 			failure := invalidScope(scope)
-			return tokenForm{}, &failure
+			return &failure
 		}
 	}
-	return form, nil
+	return nil
 }
 
 func (s *Service) checkForm(form tokenForm, baseURL string) *oauthError {

@@ -207,7 +207,7 @@ func waitEstablished(ctx context.Context, client apiextensions.CustomResourceDef
 			return fmt.Errorf("waiting for definitions: %w", context.Cause(ctx))
 		case event, open := <-watcher.ResultChan():
 			if !open || event.Type == watch.Error {
-				return fmt.Errorf("waiting for definitions: the watch ended: %v", apierrors.FromObject(event.Object))
+				return fmt.Errorf("waiting for definitions: the watch ended: %w", apierrors.FromObject(event.Object))
 			}
 			if definition, ok := event.Object.(*apiextensionsv1.CustomResourceDefinition); ok && established(definition) {
 				delete(waiting, definition.Name)

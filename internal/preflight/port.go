@@ -43,7 +43,7 @@ func Holder(address string) string {
 		return unknown
 	}
 	sockets := map[string]bool{}
-	for _, read := range []func() (procfs.NetTCP, error){fs.NetTCP, fs.NetTCP6} {
+	for _, read := range []func() (procfs.NetTCP, error){fs.NetTCP, fs.NetTCP6} { //nolint:staticcheck // what should be used instead loads a kernel module
 		lines, err := read()
 		if err != nil {
 			continue // a kernel without IPv6

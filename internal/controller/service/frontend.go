@@ -21,7 +21,7 @@ func refusal(service *corev1.Service) string {
 		return "internal load balancers are not built: remove the annotation " + annotationInternal
 	case len(service.Spec.LoadBalancerSourceRanges) > 0:
 		return "loadBalancerSourceRanges are not built: remove them, or use a NetworkPolicy"
-	case service.Spec.LoadBalancerIP != "": //nolint:staticcheck // deprecated, yet what callers still set
+	case service.Spec.LoadBalancerIP != "": // deprecated, yet what callers still set
 		return "loadBalancerIP is not built: remove it to get an address of the pool"
 	case !slices.Contains(service.Spec.IPFamilies, corev1.IPv4Protocol) && len(service.Spec.IPFamilies) > 0:
 		return "load balancers have IPv4 addresses only"

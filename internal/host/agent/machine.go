@@ -76,7 +76,8 @@ func (r *machineReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 // its control plane answers: what runs inside waits for it.
 func (r *machineReconciler) ensure(ctx context.Context, object *containerservice.Machine) ctrl.Result {
 	cluster, err := r.surroundings(ctx, object)
-	provisioned, networked := condition.Outcome{}, condition.Waiting("waiting for the machine")
+	var provisioned condition.Outcome
+	networked := condition.Waiting("waiting for the machine")
 	var status machine.Status
 	if err != nil {
 		provisioned = outcomeOf(err)

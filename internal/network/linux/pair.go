@@ -91,7 +91,7 @@ func (s *session) awaitCarrier(ctx context.Context, link netlink.Link) error {
 	}
 	defer func() { // the subscription ends with its channel, which has to be read until then
 		close(done)
-		for range changes {
+		for range changes { //nolint:revive // there is nothing to do but to read
 		}
 	}()
 	for {

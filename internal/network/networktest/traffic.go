@@ -50,7 +50,7 @@ func answerDatagrams(socket net.PacketConn, name string) {
 			return
 		}
 		if err == nil {
-			socket.WriteTo(answer(name, client), client) // a lost answer is the client's to notice
+			_, _ = socket.WriteTo(answer(name, client), client) // a lost answer is the client's to notice
 		}
 	}
 }

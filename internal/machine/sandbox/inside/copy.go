@@ -24,7 +24,7 @@ func copyImage(image, target string, shift int) error {
 	if err := os.RemoveAll(building); err != nil {
 		return fmt.Errorf("removing an unfinished copy of the node image: %w", err)
 	}
-	err := filepath.WalkDir(image, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(image, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
