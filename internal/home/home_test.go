@@ -105,7 +105,7 @@ func TestLockIsHeldByOneAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the release: %v", err)
 	}
-	defer func() { _ = again.Release() }()
+	again.Release()
 }
 
 func TestInstallProgramKeepsEveryContentApart(t *testing.T) {
@@ -186,5 +186,45 @@ func TestAKilledDaemonRemainsUntilNothingOfItIsLeft(t *testing.T) {
 	_ = command.Wait() // says that it was killed
 	if d.Remains() {
 		t.Error("it remains after its end")
+	}
+}
+
+func TestAHomeThatIsHalfDeletedIsRefused(t *testing.T) {
+	whole := func(t *testing.T) Home {
+		h, err := Create(filepath.Join(t.TempDir(), "home"), notTaken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{filepath.Join(h.ManagementDir(), "etcd", "member"), filepath.Join(h.ControlPlanesDir(), "abcdefghij")} {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(h.CloudFile(), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Create(h.Dir, notTaken); err != nil {
+			t.Fatalf("a whole home: %v", err)
+		}
+		return h
+	}
+	for name, lost := range map[string]func(Home) string{
+		"the data of the management API": Home.ManagementDir,
+		"the identity":                   Home.IdentityDir,
+		"the version":                    func(h Home) string { return filepath.Join(h.Dir, versionFile) },
+		"the instance's id":              func(h Home) string { return filepath.Join(h.Dir, instanceFile) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := whole(t)
+			if err := os.RemoveAll(lost(h)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Create(h.Dir, notTaken); !errors.Is(err, ErrUnusable) {
+				t.Errorf("got %v, want ErrUnusable", err)
+			}
+			if _, err := os.Stat(lost(h)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the refusal made it anew: %v", err)
+			}
+		})
 	}
 }

@@ -57,6 +57,9 @@ func Open(dir string) (Home, error) {
 		return Home{}, fmt.Errorf("%w: %s does not hold an instance id", ErrUnusable, filepath.Join(dir, instanceFile))
 	}
 	version, err := os.ReadFile(filepath.Join(dir, versionFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Home{}, fmt.Errorf("%w: %s has lost its file %s: restore it from a backup", ErrUnusable, dir, versionFile)
+	}
 	if err != nil {
 		return Home{}, fmt.Errorf("opening the home: %w", err)
 	}
@@ -71,6 +74,9 @@ func Open(dir string) (Home, error) {
 // id is minted once; taken says which ids are in use on this host.
 func Create(dir string, taken func(instance string) bool) (Home, error) {
 	if h, err := Open(dir); !errors.Is(err, ErrNotFound) {
+		if err == nil {
+			err = h.checkWhole()
+		}
 		if err != nil {
 			return Home{}, err
 		}
@@ -128,6 +134,34 @@ func (h Home) Remove() error {
 	}
 	if err := os.RemoveAll(h.Dir); err != nil {
 		return fmt.Errorf("removing the home: %w", err)
+	}
+	return nil
+}
+
+// checkWhole refuses a home of which a part is gone without which the rest
+// would be lost: a service that started with an empty management API would know
+// none of the clusters, and one with a new identity could reach none.
+func (h Home) checkWhole() error {
+	const mend = "restore it from a backup, or remove the install with berth down --purge"
+	etcd := filepath.Join(h.ManagementDir(), "etcd", "member") // etcd's own name, there once it has data
+	_, err := os.Stat(etcd)
+	switch {
+	case err == nil:
+		if _, err := os.Stat(h.CloudFile()); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %s is half deleted, %s is gone: %s", ErrUnusable, h.Dir, h.CloudFile(), mend)
+		}
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("checking the home: %w", err)
+	}
+	for _, dir := range []string{h.ControlPlanesDir(), h.MachinesDir()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("checking the home: %w", err)
+		}
+		if len(entries) > 0 {
+			return fmt.Errorf("%w: %s is half deleted, it holds clusters and %s is gone: %s", ErrUnusable, h.Dir, etcd, mend)
+		}
 	}
 	return nil
 }
