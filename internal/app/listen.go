@@ -14,19 +14,12 @@ import (
 
 	"github.com/vishvananda/netns"
 
+	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/preflight"
 )
 
-// The limits of a connection to the front end: a client that is slower is cut off.
-const (
-	headerTimeout   = 10 * time.Second
-	requestTimeout  = 60 * time.Second
-	responseTimeout = 120 * time.Second
-	idleTimeout     = 120 * time.Second
-	maxHeaderBytes  = 64 << 10
-	// shutdownTimeout is how long requests have to end when the daemon stops.
-	shutdownTimeout = 5 * time.Second
-)
+// shutdownTimeout is how long requests have to end when the daemon stops.
+const shutdownTimeout = 5 * time.Second
 
 // portsToTry is how many ports after the default one are tried.
 const portsToTry = 100
@@ -139,13 +132,7 @@ func serve(ctx context.Context, server *http.Server, listeners ...net.Listener) 
 
 // newServer is an HTTP server with the front end's limits.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      responseTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that clients broke off
-	}
+	server := frontend.Server(handler)
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // handshakes that clients broke off
+	return server
 }

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -29,27 +31,70 @@ func TestTwoClustersWithTheSameRangesCannotReachEachOther(t *testing.T) {
 	// The positive control: another tenant reaches what is public.
 	a.eventually(t, 20*time.Second, notEmpty, "exec", "client", "--", "/client", "get", "http://"+address+"/")
 
-	// What is private: the pods and nodes of b, as a names them. The same
-	// addresses exist in a, so each is first shown not to be a's own.
-	pods := b.must(t, "get", "pods", "-A", "-o", "jsonpath={range .items[*]}{.status.podIP}{\"\\n\"}{end}")
-	own := a.must(t, "get", "pods", "-A", "-o", "jsonpath={range .items[*]}{.status.podIP}{\"\\n\"}{end}")
+	b.must(t, "scale", "deployment/web", "--replicas=8") // more than a has pods: some of its addresses are surely not a's own
+	b.must(t, "rollout", "status", "deployment/web", "--timeout=60s")
+	t.Run("pods of another tenant", func(t *testing.T) { foreignPods(t, a, b) })
+	t.Run("the host", func(t *testing.T) { hostFromPods(t, a) })
+	t.Run("the control plane of another tenant", func(t *testing.T) { foreignControlPlane(t, a, b) })
+}
+
+// foreignPods has a's pods ask for b's by their addresses. Each is first shown
+// to answer its own cluster, and not to be an address of a's.
+func foreignPods(t *testing.T, a, b *cluster) {
+	t.Helper()
+	const addresses = "jsonpath={range .items[*]}{.status.podIP}{\"\\n\"}{end}"
+	own := a.must(t, "get", "pods", "-A", "-o", addresses) + "\n"
 	tried := 0
-	for pod := range strings.Lines(pods) {
-		if pod = strings.TrimSpace(pod); pod == "" || strings.Contains(own+"\n", pod+"\n") || strings.HasPrefix(pod, "10.224.") {
+	for pod := range strings.Lines(b.must(t, "get", "pods", "-l", "app=web", "-o", addresses) + "\n") {
+		if strings.Contains("\n"+own, "\n"+pod) {
 			continue
 		}
+		url := "http://" + strings.TrimSpace(pod) + ":8080/"
+		b.must(t, "exec", "client", "--", "/client", "get", url)
 		tried++
-		if page, err := a.kubectl("exec", "client", "--", "/client", "get", "http://"+pod+":8080/"); err == nil {
-			t.Errorf("%s of another cluster answered: %s", pod, page)
+		if page, err := a.kubectl("exec", "client", "--", "/client", "get", url); err == nil {
+			t.Errorf("%s of another cluster answered: %s", url, page)
 		}
 	}
-	t.Logf("tried %d pods of the other cluster", tried)
+	if tried == 0 {
+		t.Error("no pod of the other cluster was tried")
+	}
+}
 
-	// What no tenant may reach: the host's end of the edge, any port.
-	hostAddress := strings.TrimSuffix(address, address[strings.LastIndexByte(address, '.')+1:]) + "1"
-	for _, port := range []string{"22", "7443", "2379"} {
-		if answer, err := a.kubectl("exec", "client", "--", "/client", "connect", hostAddress+":"+port); err == nil {
-			t.Errorf("the host answered on %s: %s", port, answer)
+// hostFromPods listens on the host's own address on the edge, which the host
+// itself reaches and no pod may.
+func hostFromPods(t *testing.T, a *cluster) {
+	t.Helper()
+	status, err := service.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := netip.MustParsePrefix(status.Host.PublicRange).Addr().Next()
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(host, 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	connection, err := net.DialTimeout("tcp", listener.Addr().String(), 2*time.Second)
+	if err != nil {
+		t.Fatalf("the host does not reach itself: %v", err)
+	}
+	connection.Close()
+	if answer, err := a.kubectl("exec", "client", "--", "/client", "connect", listener.Addr().String()); err == nil {
+		t.Errorf("the host answered a pod on %s: %s", listener.Addr(), answer)
+	}
+}
+
+// foreignControlPlane asks for ports of b's control plane: the public one
+// answers, what belongs to the control plane alone does not.
+func foreignControlPlane(t *testing.T, a, b *cluster) {
+	t.Helper()
+	server := b.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+	address := strings.TrimSuffix(strings.TrimPrefix(server, "https://"), ":443")
+	a.must(t, "exec", "client", "--", "/client", "connect", address+":443")
+	for _, port := range []string{"2379", "2380", "10257", "10259", "8133", "8134"} {
+		if answer, err := a.kubectl("exec", "client", "--", "/client", "connect", address+":"+port); err == nil {
+			t.Errorf("the control plane of another cluster answered on %s: %s", port, answer)
 		}
 	}
 }

@@ -59,6 +59,9 @@ func run(m *testing.M) int {
 	if output, err := service.berth("down", "--purge"); err != nil {
 		return complain("berth down --purge: "+output, err)
 	}
+	if err := os.RemoveAll(filepath.Dir(service.home)); err != nil {
+		return complain("removing the directory of the run", err)
+	}
 	after, err := leak.Take(leak.Instance{ID: status.Instance, Home: service.home})
 	if err != nil {
 		return complain("looking at the host after the run", err)
@@ -108,6 +111,9 @@ func start() (*install, error) {
 type serviceStatus struct {
 	Instance string `json:"instance"`
 	PID      int    `json:"pid"`
+	Host     struct {
+		PublicRange string `json:"publicRange"`
+	} `json:"host"`
 }
 
 func (i *install) status() (serviceStatus, error) {

@@ -38,6 +38,11 @@ const maxTasks = 8192
 // and the nodes wait, which is the order in which they start, too.
 const cpuShares = 16 * 1024
 
+// memoryBytes is what a control plane may take before one of its components is
+// ended and started again: ten times what an idle one takes, so that a tenant
+// who fills its API server harms nobody else on the host.
+const memoryBytes = 3 << 30
+
 // Options is what a Runtime needs.
 type Options struct {
 	// Home says where control planes live and what the install's names begin with.
@@ -75,7 +80,7 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err := openPorts(desired.NetworkNamespace); err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
-	if err := r.cgroups.Create(r.cgroup(desired.ID), cgroup.Limits{Pids: maxTasks, CPUShares: cpuShares}); err != nil {
+	if err := r.cgroups.Create(r.cgroup(desired.ID), cgroup.Limits{Pids: maxTasks, CPUShares: cpuShares, MemoryBytes: memoryBytes}); err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
 	handle := supervise.Handle{

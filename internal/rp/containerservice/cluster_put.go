@@ -2,6 +2,7 @@ package containerservice
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -94,20 +95,15 @@ func (d *draft) decode(schema *arm.Schema, raw []byte, into any) error {
 func (p *Provider) withdrawOrphan(r *arm.Request, cluster *containerservicev1alpha1.ManagedCluster) error {
 	// The answer to the client does not depend on its patience from here on.
 	ctx := context.WithoutCancel(r.Context())
-	_, gone := resources.WritableGroup(ctx, p.Client, r.Param("subscriptionID"), r.Param("resourceGroup"))
-	if gone == nil {
-		return nil
+	_, err := resources.WritableGroup(ctx, p.Client, r.Param("subscriptionID"), r.Param("resourceGroup"))
+	var gone *arm.Error
+	if !errors.As(err, &gone) {
+		return nil // there, or not to be asked just now: no reason to undo what was accepted
 	}
-	return firstError(client.IgnoreNotFound(p.Client.Delete(ctx, cluster, client.Preconditions{UID: &cluster.UID})), gone)
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	if err := p.Client.Delete(ctx, cluster, client.Preconditions{UID: &cluster.UID}); client.IgnoreNotFound(err) != nil {
+		return err
 	}
-	return nil
+	return gone
 }
 
 // answerCluster answers a write that started an operation.
