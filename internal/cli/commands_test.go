@@ -140,7 +140,12 @@ func TestANodePoolIsAddedScaledAndDeleted(t *testing.T) {
 	if strings.Join(strings.Fields(lines[0]), " ") != "Name OsType KubernetesVersion VmSize Count MaxPods ProvisioningState Mode" || !strings.HasPrefix(lines[2], "batch ") {
 		t.Errorf("nodepool list printed\n%s", strings.Join(lines, "\n"))
 	}
+	d.must(pool("wait", "-n", "batch", "--created")...)
+	if _, errs, code := d.run(pool("wait", "-n", "batch", "--deleted", "--timeout", "0")...); code != 1 || !strings.Contains(errs, "in vain") {
+		t.Errorf("waiting for the end of a pool that stays: exit code %d: %s", code, errs)
+	}
 	d.must(pool("delete", "-n", "batch")...)
+	d.must(pool("wait", "-n", "batch", "--deleted")...)
 	if _, _, code := d.run(pool("delete", "-n", "batch")...); code != 3 {
 		t.Errorf("deleting a pool that is gone: exit code %d, want 3", code)
 	}

@@ -24,6 +24,7 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newList(s),
 		newScale(s),
 		newShow(s),
+		newWait(s),
 	)
 	return command
 }
