@@ -6,23 +6,36 @@ import (
 	"berth.dev/berth/internal/arm"
 )
 
-// metadata tells tools where this cloud's endpoints are: an older flat shape
-// for 2015-01-01, and the shape of 2022-09-01.
+// The api-versions at which the shape of the endpoints' metadata changes.
+const (
+	flatMetadata   = "2015-01-01" // one flat object, which "az cloud register" reads
+	singleMetadata = "2022-09-01" // one cloud, which Terraform reads; between the two a list of clouds
+)
+
+// metadata tells tools where this cloud's endpoints are, in the three shapes
+// that the api-versions have. Where it is az that reads, the login endpoint
+// ends in /adfs: else az would ask the public cloud whether this authority exists.
 func (f *frontend) metadata(w http.ResponseWriter, r *arm.Request) error {
 	base := r.BaseURL()
 	audiences := []string{base + "/", base}
-	if r.URL.Query().Get("api-version") == "2015-01-01" {
+	version := r.URL.Query().Get("api-version")
+	if version == flatMetadata {
 		return arm.WriteJSON(w, http.StatusOK, map[string]any{
 			"galleryEndpoint": base, "graphEndpoint": base + "/graph", "portalEndpoint": base,
 			"authentication": map[string]any{"loginEndpoint": base + "/adfs", "audiences": audiences},
 		})
 	}
-	return arm.WriteJSON(w, http.StatusOK, map[string]any{
+	authentication := map[string]any{
+		"loginEndpoint": base, "audiences": audiences, "tenant": f.config.TenantID, "identityProvider": "AAD",
+	}
+	cloud := map[string]any{
 		"name": "berth", "resourceManager": base, "portal": base, "graph": base + "/graph", "graphAudience": base + "/graph",
 		"microsoftGraphResourceId": base + "/graph", "gallery": base,
-		"authentication": map[string]any{
-			"loginEndpoint": base, "audiences": audiences, "tenant": f.config.TenantID, "identityProvider": "AAD",
-		},
-		"suffixes": map[string]any{},
-	})
+		"authentication": authentication, "suffixes": map[string]any{},
+	}
+	if version != "" && version < singleMetadata {
+		authentication["loginEndpoint"], authentication["identityProvider"] = base+"/adfs", "ADFS"
+		return arm.WriteJSON(w, http.StatusOK, []any{cloud})
+	}
+	return arm.WriteJSON(w, http.StatusOK, cloud)
 }

@@ -87,7 +87,8 @@ func upgradeEntries(versions []release.Version) []object {
 }
 
 // upgradeProfile says what a cluster may be upgraded to: nothing, while
-// upgrades are not built.
+// upgrades are not built. The empty lists are there because az reads them
+// without looking whether they are.
 func (p *Provider) upgradeProfile(w http.ResponseWriter, r *arm.Request) error {
 	cluster, err := p.cluster(r)
 	if err != nil {
@@ -95,13 +96,13 @@ func (p *Provider) upgradeProfile(w http.ResponseWriter, r *arm.Request) error {
 	}
 	pools := []object{}
 	for _, pool := range cluster.Spec.AgentPools {
-		pools = append(pools, object{"name": pool.Name, "kubernetesVersion": pool.OrchestratorVersion, "osType": "Linux"})
+		pools = append(pools, object{"name": pool.Name, "kubernetesVersion": pool.OrchestratorVersion, "osType": "Linux", "upgrades": []object{}})
 	}
 	id := ClusterID(cluster.Spec.SubscriptionID, cluster.Spec.ResourceGroup, cluster.Spec.Name)
 	return arm.WriteJSON(w, http.StatusOK, object{
 		"id": wireID(id.Child("upgradeProfiles", "default")), "name": "default", "type": Namespace + "/managedClusters/upgradeProfiles",
 		"properties": object{
-			"controlPlaneProfile": object{"kubernetesVersion": cluster.Spec.KubernetesVersion, "osType": "Linux"},
+			"controlPlaneProfile": object{"kubernetesVersion": cluster.Spec.KubernetesVersion, "osType": "Linux", "upgrades": []object{}},
 			"agentPoolProfiles":   pools,
 		},
 	})

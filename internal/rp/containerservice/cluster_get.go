@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -76,7 +77,8 @@ func (p *Provider) ListResources(ctx context.Context, subscriptionID, group stri
 	for i := range clusters {
 		c := &clusters[i]
 		id := ClusterID(c.Spec.SubscriptionID, c.Spec.ResourceGroup, c.Spec.Name)
-		result = append(result, resources.Resource{ID: id.String(), Name: c.Spec.Name, Type: id.Type(), Location: c.Spec.Location, Tags: c.Spec.Tags})
+		result = append(result, resources.Resource{ID: id.String(), Name: c.Spec.Name, Type: id.Type(), Location: c.Spec.Location, Tags: c.Spec.Tags,
+			ProvisioningState: c.DeriveProvisioningState(), CreatedTime: c.CreationTimestamp.UTC().Format(time.RFC3339)})
 	}
 	return result, nil
 }

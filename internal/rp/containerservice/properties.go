@@ -57,6 +57,7 @@ func networkProperties(path string) []arm.Property {
 		inertOnly(n+"loadBalancerSku", arm.String, "only the standard load balancer is built", "standard"),
 		inertOnly(n+"networkPolicy", arm.String, "network policies are not built", "none"),
 		inertOnly(n+"networkDataplane", arm.String, "only the data plane of kube-proxy is built", "azure"),
+		inert(n+"dockerBridgeCidr", arm.String, "nodes have no Docker, and so no bridge of it"),
 		refused(n+"networkPluginMode", arm.String, "overlay networks are not built"),
 		refused(n+"networkMode", arm.String, "it goes with the network plugin azure, which is not built"),
 		refused(n+"advancedNetworking", arm.Any, "advanced networking is not built"),
@@ -98,7 +99,9 @@ func clusterFeatures(p string) []arm.Property {
 		refused(p+"addonProfiles", arm.Any, "add-ons are not built"),
 		refused(p+"podIdentityProfile", arm.Any, "pod identities are not built"),
 		refused(p+"oidcIssuerProfile", arm.Any, "serving the issuer's keys is not built"),
-		refused(p+"identityProfile", arm.Any, "identities of one's own are not built"),
+		only(p+"identityProfile", arm.Map, "it names the identity of the nodes; only the cluster's own is accepted, and nothing issues tokens to it yet"),
+		acts(p+"identityProfile{}", arm.Object), acts(p+"identityProfile{}.resourceId", arm.String),
+		acts(p+"identityProfile{}.clientId", arm.String), acts(p+"identityProfile{}.objectId", arm.String),
 		refused(p+"aadProfile", arm.Any, "logins with directory accounts are not built"),
 		refused(p+"autoScalerProfile", arm.Any, "the cluster autoscaler is not built"),
 		acts(p+"autoUpgradeProfile", arm.Object),
@@ -136,6 +139,11 @@ func clusterFeatures(p string) []arm.Property {
 }
 
 func acts(path string, kind arm.Kind) arm.Property { return arm.Property{Path: path, Kind: kind} }
+
+// only is a property that accepts one value, for which there is a rule in code.
+func only(path string, kind arm.Kind, note string) arm.Property {
+	return arm.Property{Path: path, Kind: kind, Note: note}
+}
 
 func readOnly(path string) arm.Property {
 	return arm.Property{Path: path, Kind: arm.Any, Use: arm.ReadOnly}

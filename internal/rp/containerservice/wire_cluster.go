@@ -35,7 +35,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 			"kubernetesVersion": c.Spec.RequestedVersion, "currentKubernetesVersion": firstOf(c.Status.CurrentKubernetesVersion, c.Spec.KubernetesVersion),
 			"dnsPrefix": c.Spec.DNSPrefix, "agentPoolProfiles": profiles, "nodeResourceGroup": c.Spec.NodeResourceGroup,
 			"enableRBAC": true, "disableLocalAccounts": false, "supportPlan": "KubernetesOfficial", "maxAgentPools": maxPools,
-			"servicePrincipalProfile": object{"clientId": "msi"}, "networkProfile": networkBody(c.Spec.Network),
+			"servicePrincipalProfile": object{"clientId": "msi"}, "identityProfile": object{kubeletIdentityKey: kubeletIdentity(c)}, "networkProfile": networkBody(c.Spec.Network),
 			"storageProfile": object{
 				"diskCSIDriver": object{"enabled": false}, "fileCSIDriver": object{"enabled": false}, "snapshotController": object{"enabled": false},
 			},

@@ -5,12 +5,13 @@ type clusterRequest struct {
 	Location   string            `json:"location"`
 	Tags       map[string]string `json:"tags"`
 	Properties struct {
-		KubernetesVersion string         `json:"kubernetesVersion"`
-		DNSPrefix         string         `json:"dnsPrefix"`
-		NodeResourceGroup string         `json:"nodeResourceGroup"`
-		AgentPoolProfiles []poolRequest  `json:"agentPoolProfiles"`
-		NetworkProfile    networkRequest `json:"networkProfile"`
-		LinuxProfile      linuxRequest   `json:"linuxProfile"`
+		KubernetesVersion string                      `json:"kubernetesVersion"`
+		DNSPrefix         string                      `json:"dnsPrefix"`
+		NodeResourceGroup string                      `json:"nodeResourceGroup"`
+		AgentPoolProfiles []poolRequest               `json:"agentPoolProfiles"`
+		NetworkProfile    networkRequest              `json:"networkProfile"`
+		LinuxProfile      linuxRequest                `json:"linuxProfile"`
+		IdentityProfile   map[string]*identityRequest `json:"identityProfile"`
 	} `json:"properties"`
 }
 

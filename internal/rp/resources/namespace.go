@@ -74,8 +74,9 @@ func (p *Provider) listResources(w http.ResponseWriter, r *arm.Request) error {
 			return err
 		}
 	}
-	if filter := r.URL.Query().Get("$filter"); filter != "" {
-		return arm.NotImplemented("Filtering resources by $filter")
+	wanted, err := resourceFilter(r)
+	if err != nil {
+		return err
 	}
 	all := []Resource{}
 	for _, n := range p.Namespaces {
@@ -86,7 +87,11 @@ func (p *Provider) listResources(w http.ResponseWriter, r *arm.Request) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, resources...)
+		for _, resource := range resources {
+			if wanted(resource) {
+				all = append(all, expanded(r, resource))
+			}
+		}
 	}
 	page, err := arm.Page(r, all, func(resource Resource) string { return resource.ID })
 	if err != nil {

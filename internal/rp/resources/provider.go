@@ -25,6 +25,9 @@ type Resource struct {
 	Type     string            `json:"type"`
 	Location string            `json:"location"`
 	Tags     map[string]string `json:"tags,omitempty"`
+	// ProvisioningState and CreatedTime are in the answer if $expand asks for them.
+	ProvisioningState string `json:"provisioningState,omitempty"`
+	CreatedTime       string `json:"createdTime,omitempty"`
 }
 
 // Namespace is a resource provider that is registered.
