@@ -4,6 +4,7 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -81,7 +82,7 @@ func Failed(findings []Finding) bool {
 	return false
 }
 
-// Unmet are the findings that are not ok.
+// Unmet are the findings that are not ok, errors first.
 func Unmet(findings []Finding) []Finding {
 	unmet := []Finding{}
 	for _, f := range findings {
@@ -89,7 +90,14 @@ func Unmet(findings []Finding) []Finding {
 			unmet = append(unmet, f)
 		}
 	}
+	slices.SortStableFunc(unmet, func(a, b Finding) int {
+		return cmp.Compare(severity(a.Level), severity(b.Level))
+	})
 	return unmet
+}
+
+func severity(level Level) int {
+	return slices.Index([]Level{LevelError, LevelWarning, LevelOK}, level)
 }
 
 // Render prints findings on one screen.

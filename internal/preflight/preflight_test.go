@@ -117,6 +117,10 @@ func TestRenderFitsOneScreenAndFailedCountsErrorsOnly(t *testing.T) {
 	if !Failed(append(findings, failed("c", "mend", "broken"))) {
 		t.Error("an error does not count as a failure")
 	}
+	mixed := Unmet([]Finding{ok("a", "fine"), warning("b", "do it", "not so fine"), failed("c", "mend", "broken"), warning("d", "", "meh")})
+	if len(mixed) != 3 || mixed[0].Name != "c" || mixed[1].Name != "b" || mixed[2].Name != "d" {
+		t.Errorf("what is unmet comes as %+v", mixed)
+	}
 	var text strings.Builder
 	if err := Render(&text, Check(Options{Home: "/", Cache: "/"})); err != nil {
 		t.Fatal(err)
