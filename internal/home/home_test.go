@@ -105,7 +105,7 @@ func TestLockIsHeldByOneAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the release: %v", err)
 	}
-	again.Release()
+	defer func() { _ = again.Release() }()
 }
 
 func TestInstallProgramKeepsEveryContentApart(t *testing.T) {
