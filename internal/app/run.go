@@ -272,7 +272,7 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 		return nil
 	})
 	group.Go(func() error { return d.management.Keep(groupCtx, d.log) })
-	group.Go(func() error { return d.pruneHistory(groupCtx) })
+	group.Go(func() error { return d.tidy(groupCtx) })
 	group.Go(func() error {
 		if err := waitForHost(groupCtx, m); err != nil {
 			return err
@@ -341,13 +341,17 @@ func (d *daemon) publicURL() string {
 	return d.localURL()
 }
 
-// pruneHistory drops operations that are past their retention.
-func (d *daemon) pruneHistory(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
+// tidy drops operations that are past their retention and keeps the log within
+// limits, at the start and every so often.
+func (d *daemon) tidy(ctx context.Context) error {
+	tick := time.NewTicker(tidyInterval)
 	defer tick.Stop()
 	for {
 		if _, err := d.history.Prune(time.Now().Add(-history.Retention)); err != nil {
 			d.log.Warn("cannot prune the operation history", "error", err)
+		}
+		if err := rotateLog(d.home); err != nil {
+			d.log.Warn("cannot rotate the log", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -356,6 +360,9 @@ func (d *daemon) pruneHistory(ctx context.Context) error {
 		}
 	}
 }
+
+// tidyInterval is how often the history and the log are looked at.
+const tidyInterval = 5 * time.Minute
 
 // newLogger is the daemon's log, which the libraries write to as well.
 func newLogger(format string, output io.Writer) *slog.Logger {

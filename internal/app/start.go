@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/supervise"
 )
 
 // ErrNotRunning says that no daemon runs.
@@ -27,8 +28,11 @@ var ErrRunning = errors.New("the service is running")
 // recordInterval is how often a starting daemon's record is read.
 const recordInterval = 50 * time.Millisecond
 
-// maxLog is the size at which the log of an earlier run is set aside.
-const maxLog = 64 << 20
+// The daemon's log is set aside when it reaches a size; so many old ones are kept.
+const (
+	maxLog   = 64 << 20
+	keptLogs = 2
+)
 
 // Start starts the daemon in the background and waits until it serves, telling
 // what it does meanwhile. A daemon that runs already is left alone.
@@ -75,10 +79,8 @@ func launch(h home.Home, o Options) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	if info, err := os.Stat(h.LogFile()); err == nil && info.Size() > maxLog {
-		if err := os.Rename(h.LogFile(), h.LogFile()+".1"); err != nil {
-			return nil, fmt.Errorf("setting the old log aside: %w", err)
-		}
+	if err := rotateLog(h); err != nil {
+		return nil, err
 	}
 	log, err := os.OpenFile(h.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -94,6 +96,12 @@ func launch(h home.Home, o Options) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("starting the service: %w", err)
 	}
 	return command, nil
+}
+
+// rotateLog keeps the daemon's log within limits. It is copied and emptied in
+// place, because the daemon holds it open as its standard output.
+func rotateLog(h home.Home) error {
+	return supervise.Rotate(h.Dir, strings.TrimSuffix(filepath.Base(h.LogFile()), ".log"), maxLog, keptLogs)
 }
 
 // errEnded says that a daemon that somebody else started is gone.

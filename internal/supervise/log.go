@@ -22,10 +22,10 @@ func logPath(dir, name string) string {
 	return filepath.Join(dir, LogDir, name+".log")
 }
 
-// rotate copies a log that has grown to a size away and empties it in place:
-// the processes that write to it keep their descriptor. Lines written between
+// Rotate copies the log of a directory that has grown to a size, in bytes, away and empties it in place:
+// the processes that write to it keep their descriptor. It keeps so many old ones. Lines written between
 // the last byte copied and the truncation are lost.
-func rotate(dir, name string, size int64, keep int) error {
+func Rotate(dir, name string, size int64, keep int) error {
 	path := logPath(dir, name)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() < size {

@@ -216,7 +216,7 @@ func (s *supervisor) look() {
 		names = append(names, c.spec.Name)
 	}
 	for _, name := range names {
-		if err := rotate(s.dir, name, s.tuning.rotateAt, s.tuning.rotateKeep); err != nil {
+		if err := Rotate(s.dir, name, s.tuning.rotateAt, s.tuning.rotateKeep); err != nil {
 			s.log.Error("rotating", "component", name, "error", err)
 		}
 	}
