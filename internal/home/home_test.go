@@ -195,7 +195,7 @@ func TestAHomeThatIsHalfDeletedIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, dir := range []string{filepath.Join(h.ManagementDir(), "etcd", "member"), filepath.Join(h.ControlPlanesDir(), "abcdefghij")} {
+		for _, dir := range []string{h.ManagementData(), filepath.Join(h.ControlPlanesDir(), "abcdefghij")} {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}

@@ -143,7 +143,7 @@ func (h Home) Remove() error {
 // none of the clusters, and one with a new identity could reach none.
 func (h Home) checkWhole() error {
 	const mend = "restore it from a backup, or remove the install with berth down --purge"
-	etcd := filepath.Join(h.ManagementDir(), "etcd", "member") // etcd's own name, there once it has data
+	etcd := h.ManagementData()
 	_, err := os.Stat(etcd)
 	switch {
 	case err == nil:
