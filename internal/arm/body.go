@@ -76,7 +76,10 @@ func parseObject(raw []byte) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var value any
-	err := decoder.Decode(&value)
+	err := checkStrict(raw)
+	if err == nil {
+		err = decoder.Decode(&value)
+	}
 	if err == nil {
 		if _, trailing := decoder.Token(); !errors.Is(trailing, io.EOF) {
 			err = errors.New("there is more after the end of the JSON value")
@@ -119,8 +122,15 @@ func (w *walker) object(n *node, object map[string]any, canonical, spelled strin
 		keys = append(keys, key)
 	}
 	sort.Strings(keys) // so that errors come in the same order each time
+	seen := map[*node]bool{}
 	for _, key := range keys {
 		child := n.children[strings.ToLower(key)]
+		if child != nil && seen[child] {
+			w.fields.malformed = true
+			w.fields.Add(CodeInvalidRequestContent, join(spelled, key), "The property '%s' is there twice, in two spellings.", join(spelled, key))
+			continue
+		}
+		seen[child] = true
 		if child == nil {
 			if object[key] != nil {
 				w.fields.Add(CodeInvalidRequestContent, join(spelled, key),
