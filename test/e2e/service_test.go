@@ -59,6 +59,9 @@ func run(m *testing.M) int {
 	if output, err := service.berth("down", "--purge"); err != nil {
 		return complain("berth down --purge: "+output, err)
 	}
+	if err := os.Remove(filepath.Dir(service.home)); err != nil { // empty now
+		return complain("removing the home's directory", err)
+	}
 	if err := os.RemoveAll(filepath.Dir(service.home)); err != nil {
 		return complain("removing the directory of the run", err)
 	}
