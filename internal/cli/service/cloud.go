@@ -15,7 +15,7 @@ import (
 
 func newCloudCommand() *cobra.Command {
 	command := &cobra.Command{Use: "cloud", Short: "What a client needs to reach the service", Args: cobra.NoArgs}
-	command.AddCommand(newCloudShowCommand())
+	command.AddCommand(newCloudShowCommand(), newCloudSetupAzCommand())
 	return command
 }
 
