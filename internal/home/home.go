@@ -32,6 +32,10 @@ const DefaultDir = "/var/lib/berth"
 // ManagementDir is the directory of the management API.
 func (h Home) ManagementDir() string { return filepath.Join(h.Dir, "management") }
 
+// ManagementData is the data directory of the management API's etcd, which
+// etcd makes itself.
+func (h Home) ManagementData() string { return filepath.Join(h.ManagementDir(), "etcd", "data") }
+
 // IdentityDir is the directory of the service's CA, certificate and first credentials.
 func (h Home) IdentityDir() string { return filepath.Join(h.Dir, "identity") }
 

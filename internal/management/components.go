@@ -37,7 +37,7 @@ func (s *Server) etcdFlags(st state) []string {
 	peer := fmt.Sprintf("https://127.0.0.1:%d", st.EtcdPeerPort)
 	return []string{
 		"--name=management",
-		"--data-dir=" + filepath.Join(s.dataDir(), "data"),
+		"--data-dir=" + s.home.ManagementData(),
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer,

@@ -85,7 +85,7 @@ func wholeHome(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{h.ManagementDir() + "/etcd/member", h.ControlPlanesDir() + "/abcdefghij"} {
+	for _, dir := range []string{h.ManagementData(), h.ControlPlanesDir() + "/abcdefghij"} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
