@@ -1,7 +1,6 @@
 # Berth's make targets. Logic lives in hack/; this page only names it.
 SHELL := /bin/bash
 GO ?= go
-export GOFLAGS ?= -mod=mod
 BIN := bin
 
 .DEFAULT_GOAL := help

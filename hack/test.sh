@@ -17,6 +17,8 @@ e2e() {
     echo "the tests on real clusters need root: sudo make e2e" >&2
     exit 1
   fi
+  # The C compiler is the race detector's, az is driven by test/az; the rest is what an install uses.
+  hack/packages.sh gcc libc6-dev mmdebstrap nftables iproute2 e2fsprogs azure-cli
   hack/build.sh bin
   # Every package that has such a test, those of whole clusters last.
   mapfile -t packages < <(grep -rl --include='*_test.go' '^//go:build e2e' . | xargs -n1 dirname | sort -u | grep -v '^./test/e2e$')

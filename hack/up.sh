@@ -12,6 +12,8 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 
+hack/packages.sh curl e2fsprogs
+
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
 
 say "Starting the service"

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"berth.dev/berth/internal/host/cgroup"
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/supervise"
 )
 

@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/controlplane/process"
 	"berth.dev/berth/internal/dns/coredns"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/machine/sandbox"
 	"berth.dev/berth/internal/network"

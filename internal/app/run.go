@@ -23,11 +23,11 @@ import (
 
 	"berth.dev/berth/api/crds"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/cloud"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/host/agent"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/management"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"

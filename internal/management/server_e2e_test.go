@@ -16,8 +16,8 @@ import (
 	core "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"berth.dev/berth/api/crds"
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/supervise"

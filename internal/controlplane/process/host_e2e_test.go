@@ -24,10 +24,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/controlplane/controlplanetest"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"

@@ -23,9 +23,9 @@ import (
 	"strings"
 	"syscall"
 
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/supervise"
 )
 

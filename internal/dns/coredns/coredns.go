@@ -17,9 +17,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/supervise"
 )
 

@@ -26,8 +26,8 @@ import (
 	"slices"
 	"strings"
 
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/machine/sandbox/inside"
 )

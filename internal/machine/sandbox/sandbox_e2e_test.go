@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/home"
-	"berth.dev/berth/internal/host/cgroup"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/machine/machinetest"
 	"berth.dev/berth/internal/machine/sandbox"

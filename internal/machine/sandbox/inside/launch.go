@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"berth.dev/berth/internal/host/cgroup"
+	"berth.dev/berth/internal/cgroup"
 )
 
 // launchTimeout ends a launch that hangs; the next Ensure begins a new one.
