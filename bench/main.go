@@ -67,6 +67,7 @@ func measure(ctx context.Context, runs int) error {
 		}
 		start.seconds = append(start.seconds, story.start)
 		ready.seconds = append(ready.seconds, story.ready)
+		start.cpu, ready.cpu = append(start.cpu, story.startCPU), append(ready.cpu, story.readyCPU)
 		node.seconds = append(node.seconds, story.node)
 		page.seconds = append(page.seconds, story.page)
 		gone.seconds = append(gone.seconds, story.gone)

@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +33,9 @@ import (
 // story is one life of an install with one cluster, in seconds.
 type story struct {
 	start, ready, node, page, gone float64
+	// The CPU time of the management API at the start, and of the control plane
+	// when it was ready.
+	startCPU, readyCPU float64
 }
 
 // patience bounds every wait.
@@ -52,6 +57,9 @@ func tell(ctx context.Context, home string) (s story, err error) {
 	if s.start, err = t.timed(ctx, "up", "--detach"); err != nil {
 		return s, err
 	}
+	if s.startCPU, err = t.cpu("management"); err != nil {
+		return s, err
+	}
 	if _, err = t.berth(ctx, "group", "create", "-n", "bench"); err != nil {
 		return s, err
 	}
@@ -64,6 +72,9 @@ func tell(ctx context.Context, home string) (s story, err error) {
 		return s, err
 	}
 	s.ready = time.Since(begun).Seconds()
+	if s.readyCPU, err = t.cpu("cp-*"); err != nil {
+		return s, err
+	}
 	if err = t.openPage(ctx, client); err != nil {
 		return s, err
 	}
@@ -76,6 +87,39 @@ func tell(ctx context.Context, home string) (s story, err error) {
 	}
 	s.gone, err = t.timed(ctx, "aks", "delete", "-g", "bench", "-n", "bench", "--yes")
 	return s, err
+}
+
+// cpu is the CPU time in seconds that the install's control groups of a
+// pattern have used so far, on a host with either version of them.
+func (t teller) cpu(pattern string) (float64, error) {
+	status, err := t.berth(context.Background(), "status", "-o", "json")
+	if err != nil {
+		return 0, err
+	}
+	var install struct {
+		Instance string `json:"instance"`
+	}
+	if err := json.Unmarshal([]byte(status), &install); err != nil {
+		return 0, err
+	}
+	group := filepath.Join("berth-"+install.Instance, pattern)
+	for file, unit := range map[string]float64{
+		filepath.Join("/sys/fs/cgroup/cpuacct", group, "cpuacct.usage"): 1e9, // nanoseconds
+		filepath.Join("/sys/fs/cgroup", group, "cpu.stat"):             1e6, // usage_usec, the first line
+	} {
+		found, err := filepath.Glob(file)
+		if err != nil || len(found) == 0 {
+			continue
+		}
+		content, err := os.ReadFile(found[0])
+		if err != nil {
+			return 0, err
+		}
+		fields := strings.Fields(strings.TrimPrefix(string(content), "usage_usec"))
+		used, err := strconv.ParseFloat(fields[0], 64)
+		return used / unit, err
+	}
+	return 0, fmt.Errorf("no control group %s", group)
 }
 
 // ready waits until the cluster's API server says so, asking as its
