@@ -18,7 +18,7 @@ import (
 func (p *Provider) putCluster(w http.ResponseWriter, r *arm.Request) error {
 	p.admission.Lock()
 	defer p.admission.Unlock()
-	return retry(func() error {
+	return resources.RetryConflicts(func() error {
 		d, err := p.admitCluster(r)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (p *Provider) answerCluster(w http.ResponseWriter, r *arm.Request, cluster 
 // patchTags replaces the tags of a cluster. It needs no operation: nothing but
 // the answer depends on tags.
 func (p *Provider) patchTags(w http.ResponseWriter, r *arm.Request) error {
-	return retry(func() error {
+	return resources.RetryConflicts(func() error {
 		cluster, err := p.cluster(r)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/rp/resources"
 )
 
 // poolOf finds a pool of a cluster. One that is being deleted is no longer in
@@ -74,7 +75,7 @@ func (p *Provider) listPools(w http.ResponseWriter, r *arm.Request) error {
 func (p *Provider) putPool(w http.ResponseWriter, r *arm.Request) error {
 	p.admission.Lock()
 	defer p.admission.Unlock()
-	return retry(func() error {
+	return resources.RetryConflicts(func() error {
 		d, err := p.admitPool(r)
 		if err != nil {
 			return err
@@ -138,7 +139,7 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 
 // deletePool takes a pool out of its cluster's desired state.
 func (p *Provider) deletePool(w http.ResponseWriter, r *arm.Request) error {
-	return retry(func() error {
+	return resources.RetryConflicts(func() error {
 		cluster, err := p.find(r.Context(), requestID(r))
 		if err != nil {
 			return err

@@ -2,11 +2,9 @@ package containerservice
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"github.com/google/uuid"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
@@ -75,18 +73,6 @@ func label(cluster *containerservicev1alpha1.ManagedCluster) {
 
 func groupObject(subscriptionID, group string) string {
 	return naming.Object(resources.GroupID(subscriptionID, group).String())
-}
-
-// retry repeats a read, decision and write that met another writer.
-func retry(attempt func() error) error {
-	var err error
-	for range 5 {
-		err = attempt()
-		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
-			return err
-		}
-	}
-	return arm.NewError(http.StatusConflict, "Conflict", "The resource was changed by others at the same time. Repeat the request.")
 }
 
 // async are the poll URLs of an operation. result says whether there is one

@@ -168,7 +168,7 @@ func (p *Provider) putGroup(w http.ResponseWriter, r *arm.Request) error {
 	if err := fields.Err(); err != nil {
 		return err
 	}
-	return retryConflicts(func() error { return p.writeGroup(w, r, request) })
+	return RetryConflicts(func() error { return p.writeGroup(w, r, request) })
 }
 
 // writeGroup creates or updates the group, one object write.
@@ -217,7 +217,7 @@ func (p *Provider) patchGroup(w http.ResponseWriter, r *arm.Request) error {
 	if err := fields.Err(); err != nil {
 		return err
 	}
-	return retryConflicts(func() error {
+	return RetryConflicts(func() error {
 		group, err := WritableGroup(r.Context(), p.Client, r.Param("subscriptionID"), r.Param("resourceGroup"))
 		if err != nil {
 			return err
@@ -232,8 +232,8 @@ func (p *Provider) patchGroup(w http.ResponseWriter, r *arm.Request) error {
 	})
 }
 
-// retryConflicts repeats a read and write that met another writer.
-func retryConflicts(attempt func() error) error {
+// RetryConflicts repeats a read, decision and write that met another writer.
+func RetryConflicts(attempt func() error) error {
 	var err error
 	for range 5 {
 		err = attempt()
