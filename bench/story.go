@@ -105,7 +105,7 @@ func (t teller) cpu(pattern string) (float64, error) {
 	group := filepath.Join("berth-"+install.Instance, pattern)
 	for file, unit := range map[string]float64{
 		filepath.Join("/sys/fs/cgroup/cpuacct", group, "cpuacct.usage"): 1e9, // nanoseconds
-		filepath.Join("/sys/fs/cgroup", group, "cpu.stat"):             1e6, // usage_usec, the first line
+		filepath.Join("/sys/fs/cgroup", group, "cpu.stat"):              1e6, // usage_usec, the first line
 	} {
 		found, err := filepath.Glob(file)
 		if err != nil || len(found) == 0 {
