@@ -19,6 +19,7 @@ import (
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
+	"berth.dev/berth/internal/rp/containerservice/property"
 	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
 )
@@ -64,7 +65,7 @@ func renderPage(t *testing.T) []byte {
 		}
 	}
 	types := clusters.ResourceTypes()
-	properties := containerservice.Properties()
+	properties := property.Tables()
 	functions := template.FuncMap{"who": who, "first": first, "last": last, "short": short}
 	text, err := template.New("compatibility.md.tmpl").Funcs(functions).
 		ParseFiles(filepath.Join("testdata", "compatibility.md.tmpl"))

@@ -11,6 +11,7 @@ import (
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/rp/containerservice/property"
 	"berth.dev/berth/internal/rp/resources"
 )
 
@@ -128,7 +129,7 @@ func (p *Provider) patchTags(w http.ResponseWriter, r *arm.Request) error {
 			return err
 		}
 		d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}}
-		schema, err := arm.NewSchema([]arm.Property{acts("tags", arm.Map), acts("tags{}", arm.String)})
+		schema, err := arm.NewSchema(property.Tags())
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/rp/containerservice/property"
 	"berth.dev/berth/internal/rp/operation"
 	"berth.dev/berth/internal/rp/resources"
 )
@@ -58,11 +59,11 @@ type Provider struct {
 
 // NewProvider makes a provider; it has no side effects.
 func NewProvider(options Options) (*Provider, error) {
-	clusters, err := arm.NewSchema(clusterProperties())
+	clusters, err := arm.NewSchema(property.Cluster())
 	if err != nil {
 		return nil, err
 	}
-	pools, err := arm.NewSchema(agentPoolProperties())
+	pools, err := arm.NewSchema(property.Pool())
 	if err != nil {
 		return nil, err
 	}

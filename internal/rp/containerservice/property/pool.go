@@ -1,9 +1,9 @@
-package containerservice
+package property
 
 import "berth.dev/berth/internal/arm"
 
-// agentPoolProperties is every property of an agent pool as a resource of its own.
-func agentPoolProperties() []arm.Property {
+// Pool is every property of an agent pool as a resource of its own.
+func Pool() []arm.Property {
 	table := []arm.Property{
 		readOnly("id"), readOnly("name"), readOnly("type"), readOnly("systemData"), readOnly("eTag"),
 		acts("properties", arm.Object),

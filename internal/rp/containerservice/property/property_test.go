@@ -1,9 +1,8 @@
-package containerservice
+package property
 
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -51,8 +50,8 @@ func TestEveryPropertyOfTheSDKIsInTheTable(t *testing.T) {
 		model      any
 		properties []arm.Property
 	}{
-		"managed cluster": {&armcontainerservice.ManagedCluster{}, clusterProperties()},
-		"agent pool":      {&armcontainerservice.AgentPool{}, agentPoolProperties()},
+		"managed cluster": {&armcontainerservice.ManagedCluster{}, Cluster()},
+		"agent pool":      {&armcontainerservice.AgentPool{}, Pool()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fill(reflect.ValueOf(c.model).Elem(), 0)
@@ -81,31 +80,9 @@ func TestEveryPropertyOfTheSDKIsInTheTable(t *testing.T) {
 }
 
 func TestEveryRefusedOrInertPropertySaysWhy(t *testing.T) {
-	for _, p := range append(clusterProperties(), agentPoolProperties()...) {
+	for _, p := range append(Cluster(), Pool()...) {
 		if (p.Use == arm.Refused || p.Use == arm.Inert) && p.Note == "" {
 			t.Errorf("%s has no note", p.Path)
-		}
-	}
-}
-
-func TestTheDefaultDNSPrefixIsThatOfTheCommandLine(t *testing.T) {
-	for name, want := range map[string]string{
-		"demo":                "demo-my-group-222222",
-		"1demo":               "a1demo-my-group-222222",
-		"with_under-and-more": "withunder--my-group-222222",
-	} {
-		got := defaultDNSPrefix(ClusterID("22222222-2222-4222-8222-222222222222", "my-group", name))
-		if got != want {
-			t.Errorf("%s has the prefix %s, want %s", name, got, want)
-		}
-	}
-}
-
-func TestApiVersionsAreInOrderAndNamedOnce(t *testing.T) {
-	versions := apiVersions()
-	for i := 1; i < len(versions); i++ {
-		if strings.Compare(versions[i-1], versions[i]) >= 0 {
-			t.Errorf("%s comes before %s", versions[i-1], versions[i])
 		}
 	}
 }

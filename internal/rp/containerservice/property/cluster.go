@@ -1,0 +1,38 @@
+package property
+
+import "berth.dev/berth/internal/arm"
+
+// Cluster is every property of a managed cluster that the API has,
+// and what the service does with it. A property that is missing here is
+// answered as unknown, so that a typing error never passes in silence.
+func Cluster() []arm.Property {
+	const p = "properties."
+	table := []arm.Property{
+		readOnly("id"), readOnly("name"), readOnly("type"), readOnly("systemData"), readOnly("eTag"),
+		acts("location", arm.String), acts("tags", arm.Map), acts("tags{}", arm.String),
+		inertOnly("kind", arm.String, "only the kind Base is built", "Base"),
+		acts("sku", arm.Object),
+		inertOnly("sku.name", arm.String, "only the SKU Base is built", "Base", "Basic"),
+		inertOnly("sku.tier", arm.String, "only the tier Free is built: the others promise a replicated control plane or long-term support", "Free"),
+		acts("identity", arm.Object),
+		inertOnly("identity.type", arm.String, "only a system-assigned identity is built", "SystemAssigned"),
+		readOnly("identity.principalId"), readOnly("identity.tenantId"),
+		refused("identity.userAssignedIdentities", arm.Any, "user-assigned identities are not built"),
+		refused("identity.delegatedResources", arm.Any, "delegated identities are not built"),
+		refused("extendedLocation", arm.Any, "edge zones are not built"),
+		refused("plan", arm.Any, "marketplace plans are not built"),
+		refused("managedBy", arm.String, "resources that another resource manages are not built"),
+		refused("zones", arm.Any, "availability zones are not built"),
+
+		acts("properties", arm.Object),
+		readOnly(p + "provisioningState"), readOnly(p + "maxAgentPools"), readOnly(p + "currentKubernetesVersion"),
+		readOnly(p + "fqdn"), readOnly(p + "privateFQDN"), readOnly(p + "azurePortalFQDN"), readOnly(p + "resourceUID"), readOnly(p + "status"),
+		acts(p+"powerState", arm.Object),
+		inertOnly(p+"powerState.code", arm.String, "stopping a cluster is not built", "Running"),
+		acts(p+"kubernetesVersion", arm.String), acts(p+"dnsPrefix", arm.String), acts(p+"nodeResourceGroup", arm.String),
+		acts(p+"agentPoolProfiles", arm.Array), acts(p+"agentPoolProfiles[]", arm.Object),
+	}
+	table = append(table, networkProperties(p+"networkProfile")...)
+	table = append(table, clusterFeatures(p)...)
+	return append(table, poolProperties(p+"agentPoolProfiles[].")...)
+}
