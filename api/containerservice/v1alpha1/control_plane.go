@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	meta "berth.dev/berth/api/meta/v1alpha1"
 )
 
 // ControlPlaneFinalizer holds a control plane until its host has removed all of it.
@@ -41,6 +43,13 @@ type ControlPlaneSpec struct {
 	Incarnation string `json:"incarnation"`
 	// KubernetesVersion is the full version to run.
 	KubernetesVersion string `json:"kubernetesVersion"`
+	// EmulatedVersion is the minor (1.35) that the components behave as while an
+	// upgrade can still be taken back; empty: that of KubernetesVersion.
+	// +optional
+	EmulatedVersion string `json:"emulatedVersion,omitempty"`
+	// PowerState is Stopped if nothing of it is to run; empty is Running.
+	// +optional
+	PowerState meta.PowerState `json:"powerState,omitempty"`
 	// Address is the public address that the API server listens on, port 443.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="address is immutable"
 	Address string `json:"address"`

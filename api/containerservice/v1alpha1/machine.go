@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	meta "berth.dev/berth/api/meta/v1alpha1"
 )
 
 // MachineFinalizer holds a machine until its host has removed all of it.
@@ -34,48 +36,69 @@ type Machine struct {
 	Status MachineStatus `json:"status,omitempty"`
 }
 
-// MachineSpec is decided once; a machine is replaced, never changed.
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+// MachineSpec is decided once, but for the power state; a machine is replaced, never changed.
+// +kubebuilder:validation:XValidation:rule="has(self.labels) == has(oldSelf.labels) && has(self.taints) == has(oldSelf.taints)",message="a machine is immutable: it is replaced"
 type MachineSpec struct {
 	// ClusterName and AgentPoolName are the names of the objects it belongs to.
-	ClusterName   string `json:"clusterName"`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	ClusterName string `json:"clusterName"`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	AgentPoolName string `json:"agentPoolName"`
 	// HostName is the Host that the machine is bound to.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	HostName string `json:"hostName"`
 	// Incarnation is a random word that names everything external of the machine.
 	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{9}$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	Incarnation string `json:"incarnation"`
 	// Index is the number of the instance in its pool, from 0.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	Index int32 `json:"index"`
 	// NodeName is the name of the Kubernetes node.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	NodeName string `json:"nodeName"`
 	// ProviderID is the node's spec.providerID.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	ProviderID string `json:"providerID"`
 	// VMSize is a name of the size catalog.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	VMSize string `json:"vmSize"`
 	// OSDiskSizeGB is the size of its disk in GiB.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	OSDiskSizeGB int32 `json:"osDiskSizeGB"`
 	// MaxPods is the most pods the node takes.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	MaxPods int32 `json:"maxPods"`
 	// KubernetesVersion is the full version of the node's components.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	KubernetesVersion string `json:"kubernetesVersion"`
 	// Address is the node's address in its virtual network.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	Address string `json:"address"`
 	// PodCIDR is the range of the node's pods.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	PodCIDR string `json:"podCIDR"`
 	// IDRangeStart is the first host uid and gid of the node's user namespace;
 	// the range is 65536 long.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	IDRangeStart int64 `json:"idRangeStart"`
 	// BootstrapTokenID is the public half of the machine's one-time bootstrap
 	// token; the token itself lies in the Secret of the same name as the machine.
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]{6}$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	BootstrapTokenID string `json:"bootstrapTokenID"`
 	// Labels and Taints are set when the node registers.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	Labels map[string]string `json:"labels,omitempty"`
 	// +listType=atomic
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	Taints []string `json:"taints,omitempty"`
+	// PowerState is Stopped for a machine that keeps its disk and nothing else;
+	// empty is Running.
+	// +optional
+	PowerState meta.PowerState `json:"powerState,omitempty"`
 }
 
 // MachineStatus is what was observed of a machine. The host agent owns the

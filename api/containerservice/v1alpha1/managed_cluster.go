@@ -91,6 +91,16 @@ type ManagedClusterSpec struct {
 	// +kubebuilder:validation:MaxItems=101
 	// +optional
 	Operations []meta.RunningOperation `json:"operations,omitempty"`
+	// Aborted are the scopes whose last operation gave up on a caller's wish.
+	// +listType=map
+	// +listMapKey=scope
+	// +kubebuilder:validation:MaxItems=101
+	// +optional
+	Aborted []meta.AbortedOperation `json:"aborted,omitempty"`
+	// PowerState is Stopped for a cluster that keeps its data, address and
+	// nodes' disks and nothing else; empty is Running.
+	// +optional
+	PowerState meta.PowerState `json:"powerState,omitempty"`
 }
 
 // NetworkProfile is the address plan of a cluster, in canonical CIDR notation.
@@ -121,6 +131,10 @@ type AgentPoolProfile struct {
 	// Incarnation is a random word minted with the pool.
 	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{9}$`
 	Incarnation string `json:"incarnation"`
+	// PowerState is Stopped for a pool whose machines keep their disks and
+	// nothing else; empty is Running.
+	// +optional
+	PowerState meta.PowerState `json:"powerState,omitempty"`
 	// Count is the number of nodes.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000

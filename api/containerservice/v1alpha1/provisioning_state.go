@@ -1,19 +1,31 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	meta "berth.dev/berth/api/meta/v1alpha1"
 )
 
-// The provisioning states; Succeeded and Failed are terminal.
+// The provisioning states; Succeeded, Failed and Canceled are terminal.
 const (
-	StateCreating  = "Creating"
-	StateUpdating  = "Updating"
-	StateScaling   = "Scaling"
-	StateDeleting  = "Deleting"
-	StateSucceeded = "Succeeded"
-	StateFailed    = "Failed"
+	StateCreating             = "Creating"
+	StateUpdating             = "Updating"
+	StateScaling              = "Scaling"
+	StateUpgrading            = "Upgrading"
+	StateUpgradingNodeImage   = "UpgradingNodeImageVersion"
+	StateRollingBack          = "RollingBack"
+	StateStopping             = "Stopping"
+	StateStarting             = "Starting"
+	StateRotatingCertificates = "RotatingClusterCertificates"
+	StateRotatingKeys         = "RotatingServiceAccountSigningKeys"
+	StateRotatingEncryption   = "RotatingEncryptionKey"
+	StateRestoring            = "Restoring"
+	StateDeleting             = "Deleting"
+	StateSucceeded            = "Succeeded"
+	StateFailed               = "Failed"
+	StateCanceled             = "Canceled"
 )
 
 // Operation is the running operation of a scope, nil if there is none.
@@ -36,13 +48,18 @@ func (c *ManagedCluster) AgentPool(name string) *AgentPoolProfile {
 	return nil
 }
 
+// Aborted says that the last operation of a scope gave up on a caller's wish.
+func (c *ManagedCluster) Aborted(scope string) bool {
+	return slices.ContainsFunc(c.Spec.Aborted, func(a meta.AbortedOperation) bool { return a.Scope == scope })
+}
+
 // DeriveProvisioningState is the state of the whole cluster: it follows from
 // what the object says and is never set by hand.
 func (c *ManagedCluster) DeriveProvisioningState() string {
 	if c.DeletionTimestamp != nil {
 		return StateDeleting
 	}
-	return derive(c.Operation(meta.ScopeCluster), c.Status.Failure)
+	return derive(c.Operation(meta.ScopeCluster), c.Aborted(meta.ScopeCluster), c.Status.Failure)
 }
 
 // DerivePoolProvisioningState is the state of one pool. A pool that is made
@@ -60,21 +77,31 @@ func (c *ManagedCluster) DerivePoolProvisioningState(name string, pool *AgentPoo
 	if pool != nil {
 		failure = pool.Status.Failure
 	}
-	return derive(operation, failure)
+	return derive(operation, c.Aborted(name) || c.Aborted(meta.ScopeCluster), failure)
 }
 
-func derive(operation *meta.RunningOperation, failure *meta.Failure) string {
+func derive(operation *meta.RunningOperation, aborted bool, failure *meta.Failure) string {
 	switch {
 	case operation != nil:
-		return map[meta.Verb]string{
-			meta.VerbCreate: StateCreating, meta.VerbUpdate: StateUpdating,
-			meta.VerbScale: StateScaling, meta.VerbDelete: StateDeleting,
-		}[operation.Verb]
+		return whileRunning(operation.Verb)
+	case aborted:
+		return StateCanceled
 	case failure != nil:
 		return StateFailed
 	default:
 		return StateSucceeded
 	}
+}
+
+// whileRunning is the state that a resource is in while an operation works on it.
+func whileRunning(verb meta.Verb) string {
+	return map[meta.Verb]string{
+		meta.VerbCreate: StateCreating, meta.VerbUpdate: StateUpdating, meta.VerbScale: StateScaling, meta.VerbDelete: StateDeleting,
+		meta.VerbUpgrade: StateUpgrading, meta.VerbRollback: StateRollingBack, meta.VerbUpgradeNodeImage: StateUpgradingNodeImage,
+		meta.VerbDeleteMachines: StateScaling, meta.VerbStop: StateStopping, meta.VerbStart: StateStarting,
+		meta.VerbRotateCertificates: StateRotatingCertificates, meta.VerbRotateServiceAccountKeys: StateRotatingKeys,
+		meta.VerbRotateEncryptionKey: StateRotatingEncryption, meta.VerbRestore: StateRestoring,
+	}[verb]
 }
 
 // ConditionTrue says whether a list of conditions holds one of a type that is true.

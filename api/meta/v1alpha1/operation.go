@@ -3,16 +3,25 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Verb says what an operation was asked to do.
-// +kubebuilder:validation:Enum=Create;Update;Scale;Delete
+// +kubebuilder:validation:Enum=Create;Update;Scale;Delete;Upgrade;Rollback;UpgradeNodeImage;DeleteMachines;Stop;Start;RotateCertificates;RotateServiceAccountKeys;RotateEncryptionKey;Restore
 type Verb string
 
-// The verbs of this step; each later one gets its line in the conflict table of
-// the resource provider.
+// The verbs; each has its line in the conflict table of the resource provider.
 const (
-	VerbCreate Verb = "Create"
-	VerbUpdate Verb = "Update"
-	VerbScale  Verb = "Scale"
-	VerbDelete Verb = "Delete"
+	VerbCreate                   Verb = "Create"
+	VerbUpdate                   Verb = "Update"
+	VerbScale                    Verb = "Scale"
+	VerbDelete                   Verb = "Delete"
+	VerbUpgrade                  Verb = "Upgrade"
+	VerbRollback                 Verb = "Rollback"
+	VerbUpgradeNodeImage         Verb = "UpgradeNodeImage"
+	VerbDeleteMachines           Verb = "DeleteMachines"
+	VerbStop                     Verb = "Stop"
+	VerbStart                    Verb = "Start"
+	VerbRotateCertificates       Verb = "RotateCertificates"
+	VerbRotateServiceAccountKeys Verb = "RotateServiceAccountKeys"
+	VerbRotateEncryptionKey      Verb = "RotateEncryptionKey"
+	VerbRestore                  Verb = "Restore"
 )
 
 // ScopeCluster is the scope of an operation on a whole managed cluster; every
@@ -45,7 +54,46 @@ type RunningOperation struct {
 	// CorrelationID ties the operation to the request's log lines.
 	// +optional
 	CorrelationID string `json:"correlationID,omitempty"`
+	// Abort is there once a caller wants the operation to give up: its phases do
+	// so at their next safe point, and both operations end.
+	// +optional
+	Abort *AbortRequest `json:"abort,omitempty"`
 }
+
+// AbortRequest is the wish to end a running operation, an operation of its own.
+type AbortRequest struct {
+	// ID is the GUID by which the caller polls the abort.
+	// +kubebuilder:validation:MinLength=1
+	ID string `json:"id"`
+	// StartTime is when the request was accepted.
+	StartTime metav1.Time `json:"startTime"`
+	// Caller is the object id of the principal that asked.
+	Caller string `json:"caller"`
+	// CorrelationID ties the abort to the request's log lines.
+	// +optional
+	CorrelationID string `json:"correlationID,omitempty"`
+}
+
+// AbortedOperation is an operation that gave up. Its scope stays as it was left,
+// and its controllers keep what exists without bringing it nearer to the desired
+// state, until the next write of the scope takes the entry away.
+type AbortedOperation struct {
+	// Scope is "cluster" or the name of an agent pool.
+	Scope string `json:"scope"`
+	// ID and Verb are those of the operation that gave up.
+	ID   string `json:"id"`
+	Verb Verb   `json:"verb"`
+}
+
+// PowerState says whether something is to run.
+// +kubebuilder:validation:Enum=Running;Stopped
+type PowerState string
+
+// The power states; an empty one is Running.
+const (
+	PowerRunning PowerState = "Running"
+	PowerStopped PowerState = "Stopped"
+)
 
 // OperationStatus is how an operation stands, in ARM's words.
 // +kubebuilder:validation:Enum=InProgress;Succeeded;Failed;Canceled
