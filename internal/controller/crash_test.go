@@ -48,6 +48,24 @@ func stories() map[string]story {
 			event:  func(w *world) { w.delete("demo") },
 			check:  none,
 		},
+		"delete a cluster on which roles are granted": {
+			before: func(w *world) { two(w); w.grantAround() },
+			event:  func(w *world) { w.delete("demo") },
+			check:  func(w *world) { none(w); w.granted("beside", "group", "subscription") },
+		},
+		"delete a group on which roles are granted": {
+			before: func(w *world) { w.group(); two(w); w.grantAround() },
+			event:  func(w *world) { w.remove("delete-group", "ResourceGroup", "group", "uid-of-group") },
+			check:  func(w *world) { none(w); w.granted("subscription") },
+		},
+		"delete a pool on which roles are granted": {
+			before: func(w *world) { two(w); w.addPool("extra"); w.grantAround() },
+			event:  func(w *world) { w.removePool("extra") },
+			check: func(w *world) {
+				w.consistent("demo", 2)
+				w.granted("beside", "cluster", "group", "own", "pool", "subscription")
+			},
+		},
 		"expose and withdraw a service": {
 			before: two,
 			event: func(w *world) {

@@ -28,7 +28,7 @@ func (w *world) put(name string, count int32) {
 		Spec: containerservicev1.ManagedClusterSpec{
 			SubscriptionID: "22222222-2222-2222-2222-222222222222", ResourceGroup: "Group", Name: name,
 			Incarnation: naming.Incarnation(), Location: "local", DNSPrefix: "Demo", NodeResourceGroup: "MC_group_" + name,
-			Tier: "Free", IdentityType: "None",
+			Tier: "Free", IdentityType: "SystemAssigned", IdentityPrincipalID: ownIdentity,
 			KubernetesVersion: "1.35.4", RequestedVersion: "1.35",
 			Network: containerservicev1.NetworkProfile{
 				Plugin: "kubenet", OutboundType: "loadBalancer",
@@ -63,6 +63,27 @@ func (w *world) scale(name, id string, count int32) {
 func (w *world) delete(name string) {
 	w.t.Helper()
 	must(w.t, w.api.Delete(context.Background(), w.cluster(name)))
+}
+
+// addPool gives the cluster demo a second pool of one node, which comes up.
+func (w *world) addPool(name string) {
+	w.t.Helper()
+	cluster := w.cluster("demo")
+	pool := cluster.Spec.AgentPools[0]
+	pool.Name, pool.Incarnation, pool.Count = name, naming.Incarnation(), 1
+	cluster.Spec.AgentPools = append(cluster.Spec.AgentPools, pool)
+	cluster.Spec.Operations = append(cluster.Spec.Operations, w.running(name, "add", meta.VerbCreate, cluster.Generation+1))
+	must(w.t, w.api.Update(context.Background(), cluster))
+	w.live()
+}
+
+// removePool takes the second pool out of the cluster demo.
+func (w *world) removePool(name string) {
+	w.t.Helper()
+	cluster := w.cluster("demo")
+	cluster.Spec.AgentPools = cluster.Spec.AgentPools[:1]
+	cluster.Spec.Operations = append(cluster.Spec.Operations, w.running(name, "remove", meta.VerbDelete, cluster.Generation+1))
+	must(w.t, w.api.Update(context.Background(), cluster))
 }
 
 func (w *world) cluster(name string) *containerservicev1.ManagedCluster {
@@ -208,20 +229,12 @@ func TestARemovedPoolIsDeletedWithItsMachines(t *testing.T) {
 	w := newWorld(t)
 	w.put("demo", 1)
 	w.live()
-	cluster := w.cluster("demo")
-	cluster.Spec.AgentPools = append(cluster.Spec.AgentPools, cluster.Spec.AgentPools[0])
-	cluster.Spec.AgentPools[1].Name, cluster.Spec.AgentPools[1].Incarnation = "extra", naming.Incarnation()
-	cluster.Spec.Operations = append(cluster.Spec.Operations, w.running("extra", "add", meta.VerbCreate, cluster.Generation+1))
-	must(t, w.api.Update(context.Background(), cluster))
-	w.live()
+	w.addPool("extra")
 	w.ended("add", meta.OperationSucceeded)
 	if n := len(w.names(&containerservicev1.MachineList{})); n != 2 {
 		t.Fatalf("%d machines, want 2", n)
 	}
-	cluster = w.cluster("demo")
-	cluster.Spec.AgentPools = cluster.Spec.AgentPools[:1]
-	cluster.Spec.Operations = append(cluster.Spec.Operations, w.running("extra", "remove", meta.VerbDelete, cluster.Generation+1))
-	must(t, w.api.Update(context.Background(), cluster))
+	w.removePool("extra")
 	w.hostDown = true
 	w.live()
 	if _, found, _ := w.history.Get("remove"); found {

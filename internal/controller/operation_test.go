@@ -182,13 +182,7 @@ func TestADeleteNeverTouchesAnObjectMadeAnewUnderTheName(t *testing.T) {
 
 func TestADeletedGroupTakesItsClustersAlongAndGoesLast(t *testing.T) {
 	w := newWorld(t)
-	group := &resourcesv1.ResourceGroup{
-		ObjectMeta: metav1.ObjectMeta{Name: "group", UID: "uid-of-group"},
-		Spec: resourcesv1.ResourceGroupSpec{
-			SubscriptionID: "22222222-2222-2222-2222-222222222222", Name: "gROUP", Location: "local",
-		},
-	}
-	w.create(group)
+	group := w.group()
 	w.put("demo", 1)
 	w.live()
 	w.hostDown = true

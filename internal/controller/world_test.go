@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	authorizationv1 "berth.dev/berth/api/authorization/v1alpha1"
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	hostv1 "berth.dev/berth/api/host/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
@@ -111,7 +112,7 @@ func newWorld(t *testing.T) *world {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, containerservicev1.AddToScheme, hostv1.AddToScheme,
-		networkv1.AddToScheme, resourcesv1.AddToScheme,
+		networkv1.AddToScheme, resourcesv1.AddToScheme, authorizationv1.AddToScheme,
 	} {
 		must(t, add(scheme))
 	}

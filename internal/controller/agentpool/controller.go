@@ -28,6 +28,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/grant"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -37,6 +38,7 @@ type Controller struct {
 	reader client.Reader
 	clock  clock.PassiveClock
 	phases []phase
+	grants grant.Revoker
 }
 
 // phase brings the pool's machines nearer to what the profile says.
@@ -47,7 +49,7 @@ type phase interface {
 // NewController makes the controller; reader reads the API server itself.
 func NewController(c client.Client, reader client.Reader, clock clock.PassiveClock) *Controller {
 	allocator := allocation.Allocator{Client: c, Reader: reader}
-	return &Controller{client: c, reader: reader, clock: clock, phases: []phase{
+	return &Controller{client: c, reader: reader, clock: clock, grants: grant.Revoker{Client: c, Reader: reader}, phases: []phase{
 		&shrink{client: c, allocator: allocator},
 		&grow{client: c, reader: reader, allocator: allocator},
 	}}
@@ -113,7 +115,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	s.now = c.clock.Now()
-	var errs []error
+	errs := []error{c.revoke(ctx, s)}
 	for _, p := range c.phases {
 		errs = append(errs, p.Reconcile(ctx, s))
 	}
@@ -124,6 +126,17 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	statusErr := c.writeStatus(ctx, s, err)
 	return retryConflict(errors.Join(err, client.IgnoreNotFound(statusErr)))
+}
+
+// revoke takes away what was granted on a pool that is being deleted. A cluster
+// that goes takes along what was granted below it. Once the pool has been made
+// anew, under the same name, what is granted is granted on that one.
+func (c *Controller) revoke(ctx context.Context, s *scope) error {
+	name := s.pool.Spec.Profile.Name
+	if s.pool.DeletionTimestamp == nil || s.cluster == nil || s.cluster.DeletionTimestamp != nil || s.cluster.AgentPool(name) != nil {
+		return nil
+	}
+	return c.grants.Revoke(ctx, grant.AgentPool(s.cluster, name))
 }
 
 // retryConflict turns a lost race into another look at once.

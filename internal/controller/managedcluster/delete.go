@@ -14,6 +14,7 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/grant"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -31,6 +32,7 @@ func deletions(config Config, allocator allocation.Allocator) []deletion {
 		d.network,
 		d.claims,
 		d.credentials,
+		d.roles,
 	}
 }
 
@@ -150,6 +152,13 @@ func (d deleter) claims(ctx context.Context, cluster *v1alpha1.ManagedCluster) (
 func (d deleter) credentials(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
 	_, err := d.delete(ctx, secret(naming.SystemNamespace, naming.Credentials(cluster.Spec.Incarnation)))
 	return "", err
+}
+
+// roles takes away what was granted on the cluster and to its own identity.
+// It is the last phase: until then the cluster is there and can be granted on.
+func (d deleter) roles(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	revoker := grant.Revoker{Client: d.config.Client, Reader: d.config.Reader}
+	return "", revoker.Revoke(ctx, grant.Cluster(cluster), cluster.Spec.IdentityPrincipalID)
 }
 
 // delete deletes an object and says whether it is gone. Whoever holds it by a

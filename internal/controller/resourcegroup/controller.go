@@ -22,6 +22,7 @@ import (
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/grant"
 )
 
 // Controller reconciles ResourceGroups.
@@ -118,6 +119,10 @@ func (c *Controller) finalize(ctx context.Context, group *v1alpha1.ResourceGroup
 	if len(left) > 0 {
 		errs = append(errs, c.report(ctx, group, "waiting for the managed clusters "+strings.Join(left, ", ")+" to be deleted"))
 		return errors.Join(errs...)
+	}
+	revoker := grant.Revoker{Client: c.client, Reader: c.reader}
+	if err := revoker.Revoke(ctx, grant.Group(group.Spec.SubscriptionID, group.Spec.Name)); err != nil {
+		return err
 	}
 	controllerutil.RemoveFinalizer(group, v1alpha1.ResourceGroupFinalizer)
 	if err := c.client.Update(ctx, group); client.IgnoreNotFound(err) != nil {
