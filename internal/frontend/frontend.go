@@ -80,7 +80,7 @@ func New(config Config) (http.Handler, error) {
 	f := &frontend{config: config, resources: &resources.Provider{
 		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location,
 		Namespaces: []resources.Namespace{
-			{Name: containerservice.Namespace, Types: resourceTypes(clusters.ResourceTypes()), List: clusters.ListResources},
+			{Name: containerservice.Namespace, Types: resourceTypes(clusters.ResourceTypes()), List: clusters.ListResources, HasNested: clusters.HasNested},
 			{Name: "Microsoft.Resources", Types: []resources.ResourceType{
 				{Name: "subscriptions", Versions: resources.Versions()}, {Name: "resourceGroups", Versions: resources.Versions()},
 				{Name: "tenants", Versions: resources.Versions()}, {Name: "providers", Versions: resources.Versions()},

@@ -183,7 +183,23 @@ func (p *Provider) putAssignment(w http.ResponseWriter, r *arm.Request) error {
 		}
 		return err
 	}
+	if err := p.keepIfThere(r.Context(), assignment); err != nil {
+		return err
+	}
 	return arm.WriteJSON(w, http.StatusCreated, assignmentBody(assignment))
+}
+
+// keepIfThere takes a new assignment back if what it was given on is gone: a
+// deletion that ended since we looked cannot have seen it.
+func (p *Provider) keepIfThere(ctx context.Context, assignment *authorizationv1alpha1.RoleAssignment) error {
+	gone := p.checkScope(ctx, assignment.Spec.Scope)
+	if gone == nil {
+		return nil
+	}
+	if err := client.IgnoreNotFound(p.Client.Delete(context.WithoutCancel(ctx), assignment)); err != nil {
+		return err
+	}
+	return gone
 }
 
 // sameOrTaken finds the assignment of a name if it says the same, and refuses

@@ -3,6 +3,7 @@ package resources
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"berth.dev/berth/internal/arm"
@@ -100,27 +101,32 @@ func (p *Provider) listResources(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusOK, page)
 }
 
-// Exists is nil if a resource group or a tracked resource is there, and ARM's
-// answer otherwise. What is nested in a resource is there if that is.
+// Exists is nil if a resource group, a tracked resource or what is nested in one
+// is there, and ARM's answer otherwise.
 func (p *Provider) Exists(ctx context.Context, id arm.ResourceID) error {
 	if _, err := Group(ctx, p.Client, id.SubscriptionID, id.ResourceGroup); err != nil || id.Provider == "" {
 		return err
 	}
-	tracked := id
-	tracked.Types, tracked.Names = id.Types[:1], id.Names[:1]
 	for _, n := range p.Namespaces {
 		if n.List == nil || !strings.EqualFold(n.Name, id.Provider) {
 			continue
 		}
-		all, err := n.List(ctx, id.SubscriptionID, id.ResourceGroup)
-		if err != nil {
+		there, err := n.has(ctx, id)
+		if err != nil || there {
 			return err
-		}
-		for _, resource := range all {
-			if strings.EqualFold(resource.ID, tracked.String()) {
-				return nil
-			}
 		}
 	}
 	return arm.ResourceNotFound(id)
+}
+
+// has says whether a resource of the namespace is there.
+func (n Namespace) has(ctx context.Context, id arm.ResourceID) (bool, error) {
+	if len(id.Types) > 1 {
+		if n.HasNested == nil {
+			return false, nil
+		}
+		return n.HasNested(ctx, id)
+	}
+	all, err := n.List(ctx, id.SubscriptionID, id.ResourceGroup)
+	return slices.ContainsFunc(all, func(r Resource) bool { return strings.EqualFold(r.ID, id.String()) }), err
 }

@@ -39,6 +39,9 @@ type Namespace struct {
 	// List lists the tracked resources in a subscription, or in one of its
 	// groups if the group is not empty; nil without tracked resources.
 	List func(ctx context.Context, subscriptionID, group string) ([]Resource, error)
+	// HasNested says whether what is nested in a tracked resource is there; nil
+	// if nothing is.
+	HasNested func(ctx context.Context, id arm.ResourceID) (bool, error)
 }
 
 // ResourceType is one type of a namespace.
