@@ -17,6 +17,7 @@ import (
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/throttle"
 )
 
 // newFrontEnd makes the ARM front end with its token service.
@@ -33,7 +34,7 @@ func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listeni
 		Client: live, History: d.history, Tokens: tokens, TenantID: l.identity.TenantID,
 		Location: d.options.Location, DNSZone: d.options.DNSZone, PublicURL: d.publicURL(),
 		AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
-		Log: d.log, Registerer: metrics.Registry,
+		Throttle: throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the front end: %w", err)

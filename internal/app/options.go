@@ -18,6 +18,7 @@ import (
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/preflight"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/throttle"
 )
 
 // Options are what an operator decides of an install. A flag that is not given
@@ -44,6 +45,8 @@ type Options struct {
 	DNSResolvable bool
 	// MetricsListen is the address of metrics and health on loopback.
 	MetricsListen string
+	// Throttle names the limits of how often callers may call: generous, aks or off.
+	Throttle string
 	// LogFormat is text or json.
 	LogFormat string
 }
@@ -73,6 +76,8 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.AllowNoAgentPools, "allow-no-agent-pools", false, "accept clusters without agent pools, for customers who bring their own nodes")
 	flags.BoolVar(&o.DNSResolvable, "dns-resolvable", false, "clients can resolve the DNS zone: kubeconfigs carry names instead of addresses")
 	flags.StringVar(&o.MetricsListen, "metrics-listen", "", "loopback address of metrics and health (default a free port)")
+	flags.StringVar(&o.Throttle, "throttle", string(throttle.Generous),
+		"how often callers may call: generous (ten times ARM's limits), aks (the public service's, with its resource provider's) or off")
 	flags.StringVar(&o.LogFormat, "log-format", "text", "format of the log: text or json")
 }
 
@@ -91,6 +96,7 @@ func environment() map[string]string {
 		"allow-no-agent-pools": "BERTH_ALLOW_NO_AGENT_POOLS",
 		"dns-resolvable":       "BERTH_DNS_RESOLVABLE",
 		"metrics-listen":       "BERTH_METRICS_LISTEN",
+		"throttle":             "BERTH_THROTTLE",
 		"log-format":           "BERTH_LOG_FORMAT",
 	}
 }
@@ -160,6 +166,9 @@ func (o *Options) Validate() error {
 	}
 	if o.LogFormat != "text" && o.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))
+	}
+	if _, err := throttle.ParseMode(o.Throttle); err != nil {
+		problems = append(problems, fmt.Errorf("--throttle: %w", err))
 	}
 	return errors.Join(problems...)
 }

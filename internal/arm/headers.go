@@ -30,19 +30,5 @@ func NewRequest(w http.ResponseWriter, r *http.Request, location string, now tim
 	h.Set("Expires", "-1")
 	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	h.Set("X-Content-Type-Options", "nosniff")
-	rateLimits(h, r.Method)
 	return request
-}
-
-// rateLimits writes how many calls remain. Nothing is limited yet, so these
-// are ARM's full buckets; clients only look for the headers.
-func rateLimits(h http.Header, method string) {
-	switch method {
-	case http.MethodGet, http.MethodHead:
-		h.Set("x-ms-ratelimit-remaining-subscription-reads", "11999")
-	case http.MethodDelete:
-		h.Set("x-ms-ratelimit-remaining-subscription-deletes", "14999")
-	default:
-		h.Set("x-ms-ratelimit-remaining-subscription-writes", "1199")
-	}
 }

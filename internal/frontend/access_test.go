@@ -17,6 +17,7 @@ import (
 
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/identity"
+	"berth.dev/berth/internal/throttle"
 )
 
 func TestNothingButTheWayToATokenIsAnonymous(t *testing.T) {
@@ -264,7 +265,9 @@ func TestConditionalRequestsKeepLateWritersOut(t *testing.T) {
 
 func TestTheAccessLogHasIdsAndNoSecrets(t *testing.T) {
 	var log bytes.Buffer
-	r := newRig(t, func(c *frontend.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	r := newRig(t, func(c *frontend.Config) {
+		c.Log, c.Throttle = slog.New(slog.NewJSONHandler(&log, nil)), throttle.Generous
+	})
 	a := r.call("PUT", groupPath+"?x=query-secret", `{"location":"local","tags":{"a":"body-secret"}}`,
 		"x-ms-correlation-request-id", "my-correlation", "x-ms-client-request-id", "my-request", "x-ms-return-client-request-id", "true")
 	if a.header.Get("x-ms-correlation-request-id") != "my-correlation" || a.header.Get("x-ms-client-request-id") != "my-request" {

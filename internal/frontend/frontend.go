@@ -22,6 +22,7 @@ import (
 	"berth.dev/berth/internal/rp/operation"
 	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
+	"berth.dev/berth/internal/throttle"
 )
 
 // Config is what the front end needs.
@@ -43,6 +44,8 @@ type Config struct {
 	PublicURL string
 	// AllowNoAgentPools accepts clusters without agent pools.
 	AllowNoAgentPools bool
+	// Throttle limits how often callers may call; nothing is limited if it is empty.
+	Throttle throttle.Mode
 	// Log takes the access log and errors.
 	Log *slog.Logger
 	// Registerer takes the metrics; none if nil.
@@ -59,6 +62,7 @@ type frontend struct {
 	roles     *authorization.Provider
 	clients   *principal.Provider
 	metrics   *metrics
+	throttle  *throttle.Throttle
 }
 
 // New makes the handler.
@@ -87,6 +91,7 @@ func New(config Config) (http.Handler, error) {
 			}},
 		},
 	}}
+	f.throttle = throttle.New(config.Throttle, config.Now)
 	f.roles = &authorization.Provider{
 		Client: config.Client, Tokens: config.Tokens, TenantID: config.TenantID, Location: config.Location, Exists: f.resources.Exists, Now: config.Now,
 	}

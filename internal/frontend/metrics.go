@@ -10,8 +10,9 @@ import (
 
 // metrics counts and times requests by method, route pattern and status.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	throttled *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -23,11 +24,14 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "berth_arm_request_duration_seconds", Help: "How long requests to the ARM front end took.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"method", "route"}),
+		throttled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "berth_arm_throttled_total", Help: "Requests that were refused with 429, by the bucket that was empty.",
+		}, []string{"bucket"}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	return m, errors.Join(registerer.Register(m.requests), registerer.Register(m.duration))
+	return m, errors.Join(registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.throttled))
 }
 
 // observe notes one request. The method is the caller's to invent, so that one

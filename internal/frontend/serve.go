@@ -47,6 +47,9 @@ func (f *frontend) handle(w http.ResponseWriter, r *arm.Request) (err error) {
 	if r.Principal, err = f.config.Tokens.Authenticate(r); err != nil {
 		return err
 	}
+	if err := f.throttled(w, r); err != nil {
+		return err
+	}
 	if unmatched != nil {
 		return unmatched
 	}
@@ -73,6 +76,9 @@ func (f *frontend) authorized(w http.ResponseWriter, r *arm.Request) error {
 		if err := access.Check(r.Route.Action, r.Scope()); err != nil {
 			return err
 		}
+	}
+	if err := f.throttledByProvider(r); err != nil {
+		return err
 	}
 	if r.Method == http.MethodPut || r.Method == http.MethodPatch {
 		if err := r.ReadBody(w); err != nil {
