@@ -75,7 +75,7 @@ kubernetes() {
 }
 
 plugins=github.com/containernetworking/plugins/plugins
-part_kubernetes() { kubernetes v1.35.4; kubernetes v1.36.3; }
+part_kubernetes() { for version in 1.34.1 1.34.3 1.35.3 1.35.4 1.36.2 1.36.3; do kubernetes "v$version"; done; }
 part_etcd() { programs etcd go.etcd.io/etcd/server/v3 v3.6.8 go.etcd.io/etcd/server/v3; }
 part_containerd() {
 	local cmd=github.com/containerd/containerd/v2/cmd

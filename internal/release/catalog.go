@@ -25,7 +25,11 @@ type Version struct {
 // Versions is the catalog, oldest first.
 func Versions() []Version {
 	return []Version{
+		{Version: "1.34.1", Minor: "1.34"},
+		{Version: "1.34.3", Minor: "1.34"},
+		{Version: "1.35.3", Minor: "1.35"},
 		{Version: "1.35.4", Minor: "1.35", Default: true},
+		{Version: "1.36.2", Minor: "1.36"},
 		{Version: "1.36.3", Minor: "1.36"},
 	}
 }
