@@ -2,6 +2,7 @@ package arm
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -47,11 +48,14 @@ type Property struct {
 	Neutral []any
 	// Note says, of a refused property, what is not built; of an inert one, why it has no effect.
 	Note string
+	// Rule is what its values have to be.
+	Rule Rule
 }
 
 // Schema is a compiled table of properties.
 type Schema struct {
-	root *node
+	root   *node
+	record bool
 }
 
 // node is a property and what lies below it.
@@ -60,6 +64,7 @@ type node struct {
 	property Property
 	children map[string]*node // by lower-case name
 	item     *node            // of an array or a map
+	pattern  *regexp.Regexp   // of the rule, nil without one
 }
 
 // NewSchema compiles a table. A line must come after that of its parent, and
@@ -73,6 +78,19 @@ func NewSchema(properties []Property) (*Schema, error) {
 	}
 	return &Schema{root: root}, nil
 }
+
+func newNode(name string, p Property) (*node, error) {
+	n := &node{name: name, property: p, children: map[string]*node{}}
+	var err error
+	if p.Rule.Pattern != "" {
+		n.pattern, err = regexp.Compile(p.Rule.Pattern)
+	}
+	return n, err
+}
+
+// Recording is the same schema for an operator who wants the values of refused
+// properties recorded instead: they end up in Body.Recorded and are no errors.
+func (s *Schema) Recording() *Schema { return &Schema{root: s.root, record: true} }
 
 // pathSegments cuts "a.b[].c{}" into a, b, [], c, {}.
 func pathSegments(path string) []string {
@@ -88,8 +106,9 @@ func (n *node) insert(p Property, segments []string) error {
 				n.item = &node{name: segment, property: Property{Kind: Object}, children: map[string]*node{}}
 				return n.item.insert(p, rest)
 			}
-			n.item = &node{name: segment, property: p, children: map[string]*node{}}
-			return nil
+			var err error
+			n.item, err = newNode(segment, p)
+			return err
 		}
 		if len(rest) == 0 {
 			return fmt.Errorf("it is listed twice")
@@ -102,8 +121,9 @@ func (n *node) insert(p Property, segments []string) error {
 	case len(rest) == 0 && known:
 		return fmt.Errorf("it is listed twice")
 	case len(rest) == 0:
-		n.children[key] = &node{name: segment, property: p, children: map[string]*node{}}
-		return nil
+		var err error
+		n.children[key], err = newNode(segment, p)
+		return err
 	case !known:
 		return fmt.Errorf("its parent %s is not listed before it", segment)
 	default:

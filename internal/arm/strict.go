@@ -3,7 +3,9 @@ package arm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 )
 
 // No body of ARM's comes near these: how deep objects and lists may nest, and
@@ -28,6 +30,9 @@ func checkStrict(raw []byte) error {
 		token, err := decoder.Token()
 		if err != nil {
 			return nil // the end; what is malformed, the decoder itself says better
+		}
+		if text, isText := token.(string); isText && strings.ContainsRune(text, 0) {
+			return errors.New("a text in it has the character NUL, which no value may have")
 		}
 		if len(levels) > 0 && token != json.Delim('}') && token != json.Delim(']') {
 			top := &levels[len(levels)-1]

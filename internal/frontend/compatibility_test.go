@@ -134,7 +134,7 @@ func who(route arm.Route) string {
 }
 
 // row is a property as the page shows it.
-type row struct{ Path, Kind, Use, Note string }
+type row struct{ Path, Kind, Use, Note, Values string }
 
 // rows sorts a table by what becomes of its properties. Lines that only hold
 // others are left out, and what begins with skip, because the page shows it elsewhere.
@@ -144,7 +144,7 @@ func rows(table []arm.Property, skip string) []row {
 		if skip != "" && strings.HasPrefix(p.Path, skip) || holds(table[i+1:], p) {
 			continue
 		}
-		byUse[rank(p)] = append(byUse[rank(p)], row{Path: p.Path, Kind: kind(table, p), Use: use(p), Note: p.Note})
+		byUse[rank(p)] = append(byUse[rank(p)], row{Path: p.Path, Kind: kind(table, p), Use: use(p), Note: p.Note, Values: p.Rule.String()})
 	}
 	return slices.Concat(byUse[:]...)
 }

@@ -12,14 +12,20 @@ func Cluster() []arm.Property {
 		acts("location", arm.String), acts("tags", arm.Map), acts("tags{}", arm.String),
 		inertOnly("kind", arm.String, "only the kind Base is built", "Base"),
 		acts("sku", arm.Object),
-		inertOnly("sku.name", arm.String, "only the SKU Base is built", "Base", "Basic"),
-		inertOnly("sku.tier", arm.String, "only the tier Free is built: the others promise a replicated control plane or long-term support", "Free"),
+		inertOnly("sku.name", arm.String, "only the SKU Base is built", "Base", "Basic").OneOf("Base", "Basic", "Automatic"),
+		inertOnly("sku.tier", arm.String, "only the tier Free is built: the others promise a replicated control plane or long-term support", "Free").
+			OneOf("Free", "Standard", "Premium", "Paid"),
 		acts("identity", arm.Object),
-		inertOnly("identity.type", arm.String, "only a system-assigned identity is built", "SystemAssigned"),
+		inertOnly("identity.type", arm.String, "only a system-assigned identity is built", "SystemAssigned").
+			OneOf("None", "SystemAssigned", "UserAssigned"),
 		readOnly("identity.principalId"), readOnly("identity.tenantId"),
-		refused("identity.userAssignedIdentities", arm.Any, "user-assigned identities are not built"),
+		refused("identity.userAssignedIdentities", arm.Map, "user-assigned identities are not built"),
+		acts("identity.userAssignedIdentities{}", arm.Object),
+		readOnly("identity.userAssignedIdentities{}.clientId"), readOnly("identity.userAssignedIdentities{}.principalId"),
 		refused("identity.delegatedResources", arm.Any, "delegated identities are not built"),
-		refused("extendedLocation", arm.Any, "edge zones are not built"),
+		acts("extendedLocation", arm.Object),
+		refused("extendedLocation.name", arm.String, "edge zones are not built"),
+		refused("extendedLocation.type", arm.String, "edge zones are not built").OneOf("EdgeZone"),
 		refused("plan", arm.Any, "marketplace plans are not built"),
 		refused("managedBy", arm.String, "resources that another resource manages are not built"),
 		refused("zones", arm.Any, "availability zones are not built"),
@@ -33,6 +39,10 @@ func Cluster() []arm.Property {
 		acts(p+"agentPoolProfiles", arm.Array), acts(p+"agentPoolProfiles[]", arm.Object),
 	}
 	table = append(table, networkProperties(p+"networkProfile")...)
-	table = append(table, clusterFeatures(p)...)
+	for _, part := range [][]arm.Property{
+		accessProperties(p), apiServerProperties(p), nodeProperties(p), securityProperties(p), addonProperties(p), autoscalerProperties(p + "autoScalerProfile"), upgradeProperties(p), newerProperties(p),
+	} {
+		table = append(table, part...)
+	}
 	return append(table, poolProperties(p+"agentPoolProfiles[].")...)
 }

@@ -5,35 +5,67 @@ import "berth.dev/berth/internal/arm"
 // networkProperties are those of the network profile.
 func networkProperties(path string) []arm.Property {
 	n := path + "."
-	return []arm.Property{
+	table := []arm.Property{
 		acts(path, arm.Object),
 		acts(n+"podCidr", arm.String), acts(n+"serviceCidr", arm.String), acts(n+"dnsServiceIP", arm.String),
 		acts(n+"podCidrs", arm.Array), acts(n+"podCidrs[]", arm.String),
 		acts(n+"serviceCidrs", arm.Array), acts(n+"serviceCidrs[]", arm.String),
-		acts(n+"ipFamilies", arm.Array), inertOnly(n+"ipFamilies[]", arm.String, "only IPv4 is built", "IPv4"),
-		inertOnly(n+"networkPlugin", arm.String, "only kubenet is built, a pod range per node that the virtual network routes", "kubenet"),
-		inertOnly(n+"outboundType", arm.String, "only loadBalancer is built", "loadBalancer"),
-		inertOnly(n+"loadBalancerSku", arm.String, "only the standard load balancer is built", "standard"),
-		inertOnly(n+"networkPolicy", arm.String, "network policies are not built", "none"),
-		inertOnly(n+"networkDataplane", arm.String, "only the data plane of kube-proxy is built", "azure"),
+		acts(n+"ipFamilies", arm.Array).AtMost(2), inertOnly(n+"ipFamilies[]", arm.String, "only IPv4 is built", "IPv4").OneOf("IPv4", "IPv6"),
+		inertOnly(n+"networkPlugin", arm.String, "only kubenet is built, a pod range per node that the virtual network routes", "kubenet").OneOf("azure", "kubenet", "none"),
+		inertOnly(n+"outboundType", arm.String, "only loadBalancer is built", "loadBalancer").
+			OneOf("loadBalancer", "userDefinedRouting", "managedNATGateway", "userAssignedNATGateway", "none"),
+		inertOnly(n+"loadBalancerSku", arm.String, "only the standard load balancer is built", "standard").OneOf("standard", "basic"),
+		inertOnly(n+"networkPolicy", arm.String, "network policies are not built", "none").OneOf("none", "calico", "azure", "cilium"),
+		inertOnly(n+"networkDataplane", arm.String, "only the data plane of kube-proxy is built", "azure").OneOf("azure", "cilium"),
 		inert(n+"dockerBridgeCidr", arm.String, "nodes have no Docker, and so no bridge of it"),
-		refused(n+"networkPluginMode", arm.String, "overlay networks are not built"),
-		refused(n+"networkMode", arm.String, "it goes with the network plugin azure, which is not built"),
-		refused(n+"advancedNetworking", arm.Any, "advanced networking is not built"),
-		refused(n+"natGatewayProfile", arm.Any, "NAT gateways are not built"),
+		refused(n+"networkPluginMode", arm.String, "overlay networks are not built").OneOf("overlay"),
+		refused(n+"networkMode", arm.String, "it goes with the network plugin azure, which is not built").OneOf("transparent", "bridge"),
+		acts(n+"advancedNetworking", arm.Object),
+		refused(n+"advancedNetworking.enabled", arm.Boolean, "advanced networking is not built"),
+		acts(n+"advancedNetworking.observability", arm.Object),
+		refused(n+"advancedNetworking.observability.enabled", arm.Boolean, "observing the network is not built"),
+		acts(n+"advancedNetworking.security", arm.Object),
+		refused(n+"advancedNetworking.security.enabled", arm.Boolean, "policies of names are not built"),
+		refused(n+"advancedNetworking.security.advancedNetworkPolicies", arm.String, "policies of names are not built").OneOf("None", "FQDN", "L7"),
 		refused(n+"kubeProxyConfig", arm.Any, "settings of kube-proxy are not built"),
 		refused(n+"staticEgressGatewayProfile", arm.Any, "static egress gateways are not built"),
 		refused(n+"podLinkLocalAccess", arm.Any, "settings of link-local access are not built"),
-		acts(n+"loadBalancerProfile", arm.Object),
-		readOnly(n + "loadBalancerProfile.effectiveOutboundIPs"),
-		acts(n+"loadBalancerProfile.managedOutboundIPs", arm.Object),
-		inertOnly(n+"loadBalancerProfile.managedOutboundIPs.count", arm.Integer, "only one outbound address is built", 1.0),
-		refused(n+"loadBalancerProfile.managedOutboundIPs.countIPv6", arm.Integer, "only IPv4 is built"),
-		refused(n+"loadBalancerProfile.outboundIPs", arm.Any, "outbound addresses of one's own are not built"),
-		refused(n+"loadBalancerProfile.outboundIPPrefixes", arm.Any, "outbound prefixes are not built"),
-		refused(n+"loadBalancerProfile.allocatedOutboundPorts", arm.Integer, "limits of outbound ports are not built"),
-		inertOnly(n+"loadBalancerProfile.idleTimeoutInMinutes", arm.Integer, "only the default idle timeout of 30 minutes is built", 30.0),
-		inertOnly(n+"loadBalancerProfile.backendPoolType", arm.String, "only NodeIPConfiguration is built", "NodeIPConfiguration"),
-		refused(n+"loadBalancerProfile.enableMultipleStandardLoadBalancers", arm.Boolean, "several load balancers are not built"),
+	}
+	table = append(table, balancerProperties(n+"loadBalancerProfile")...)
+	return append(table, gatewayProperties(n+"natGatewayProfile")...)
+}
+
+// balancerProperties are those of the outbound side of the load balancer.
+func balancerProperties(path string) []arm.Property {
+	l := path + "."
+	return []arm.Property{
+		acts(path, arm.Object),
+		readOnly(l + "effectiveOutboundIPs"),
+		acts(l+"managedOutboundIPs", arm.Object),
+		inertOnly(l+"managedOutboundIPs.count", arm.Integer, "only one outbound address is built", 1.0).Between(1, 100),
+		refused(l+"managedOutboundIPs.countIPv6", arm.Integer, "only IPv4 is built").Between(0, 100),
+		acts(l+"outboundIPs", arm.Object),
+		refused(l+"outboundIPs.publicIPs", arm.Array, "outbound addresses of one's own are not built"),
+		acts(l+"outboundIPs.publicIPs[]", arm.Object), acts(l+"outboundIPs.publicIPs[].id", arm.String).Like(anID, idForm),
+		acts(l+"outboundIPPrefixes", arm.Object),
+		refused(l+"outboundIPPrefixes.publicIPPrefixes", arm.Array, "outbound prefixes are not built"),
+		acts(l+"outboundIPPrefixes.publicIPPrefixes[]", arm.Object), acts(l+"outboundIPPrefixes.publicIPPrefixes[].id", arm.String).Like(anID, idForm),
+		refused(l+"allocatedOutboundPorts", arm.Integer, "limits of outbound ports are not built").Between(0, 64000),
+		inertOnly(l+"idleTimeoutInMinutes", arm.Integer, "only the default idle timeout of 30 minutes is built", 30.0).Between(4, 120),
+		inertOnly(l+"backendPoolType", arm.String, "only NodeIPConfiguration is built", "NodeIPConfiguration").OneOf("NodeIPConfiguration", "NodeIP"),
+		refused(l+"enableMultipleStandardLoadBalancers", arm.Boolean, "several load balancers are not built"),
+	}
+}
+
+// gatewayProperties are those of the outbound side that a NAT gateway is.
+func gatewayProperties(path string) []arm.Property {
+	const why = "NAT gateways are not built"
+	g := path + "."
+	return []arm.Property{
+		acts(path, arm.Object),
+		readOnly(g + "effectiveOutboundIPs"),
+		acts(g+"managedOutboundIPProfile", arm.Object),
+		inertOnly(g+"managedOutboundIPProfile.count", arm.Integer, why, 1.0).Between(1, 16),
+		inertOnly(g+"idleTimeoutInMinutes", arm.Integer, why, 4.0).Between(4, 120),
 	}
 }

@@ -16,6 +16,18 @@ func Tags() []arm.Property {
 	return []arm.Property{acts("tags", arm.Map), acts("tags{}", arm.String)}
 }
 
+// The forms that several properties have.
+const (
+	anID       = `(?i)^/subscriptions/[^/]+/(resourceGroups/[^/]+/)?providers/[^/]+(/[^/]+/[^/]+)+$`
+	idForm     = "the id of a resource, /subscriptions/…/providers/…"
+	aGUID      = `^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`
+	guidForm   = "a GUID"
+	aURL       = `(?i)^https?://[^/\s]+[^\s]*$`
+	urlForm    = "a URL, http:// or https://"
+	inBase64   = `^[A-Za-z0-9+/\r\n]+={0,2}\s*$`
+	base64Form = "encoded in base64"
+)
+
 func acts(path string, kind arm.Kind) arm.Property { return arm.Property{Path: path, Kind: kind} }
 
 // only is a property that accepts one value, for which there is a rule in code.
