@@ -87,6 +87,15 @@ func (p plan) component(name string, stopTimeout time.Duration, arguments ...str
 	}
 }
 
+// emulating is a component of Kubernetes itself, which can behave as an earlier
+// minor: what it stores is then what that minor reads.
+func (p plan) emulating(name string, stopTimeout time.Duration, arguments ...string) supervise.Component {
+	if p.EmulatedVersion != "" {
+		arguments = append(arguments, "--emulated-version=kube="+p.EmulatedVersion)
+	}
+	return p.component(name, stopTimeout, arguments...)
+}
+
 func (p plan) pki(name string) string    { return filepath.Join(p.dir, pkiDir, name) }
 func (p plan) config(name string) string { return filepath.Join(p.dir, configDir, name) }
 func (p plan) socket() string            { return filepath.Join(p.dir, "konnectivity.sock") }
@@ -135,10 +144,12 @@ func (p plan) etcd() supervise.Component {
 // apiServer is the API server, the only part that customers meet. Some flags
 // are missing on purpose: --goaway-chance, which would only make clients
 // reconnect to the one server there is, and --shutdown-delay-duration, which
-// waits for a load balancer that is not there.
+// waits for a load balancer that is not there. With --shutdown-send-retry-after
+// it ends two seconds after the last request that is not a watch; without, it
+// waits a whole minute for the watches to end, which never do.
 func (p plan) apiServer() supervise.Component {
 	address := p.Address.String()
-	server := p.component(APIServer, 10*time.Second,
+	server := p.emulating(APIServer, 10*time.Second,
 		"--secure-port="+fmt.Sprint(APIServerPort),
 		"--bind-address="+address,
 		"--advertise-address="+address,
@@ -149,6 +160,7 @@ func (p plan) apiServer() supervise.Component {
 		"--allow-privileged=true",
 		"--profiling=false",
 		"--request-timeout=1m0s",
+		"--shutdown-send-retry-after=true",
 
 		"--etcd-servers=https://"+p.private(etcdPort),
 		"--etcd-prefix="+p.EtcdPrefix,
@@ -204,7 +216,7 @@ func (p plan) apiServer() supervise.Component {
 // by Berth, which knows the machines, and by nobody else.
 func (p plan) controllerManager() supervise.Component {
 	kubeconfig := p.config(controllerManagerKubeconfig)
-	manager := p.component(ControllerManager, 5*time.Second,
+	manager := p.emulating(ControllerManager, 5*time.Second,
 		"--kubeconfig="+kubeconfig,
 		"--authentication-kubeconfig="+kubeconfig,
 		"--authorization-kubeconfig="+kubeconfig,
@@ -236,7 +248,7 @@ func (p plan) controllerManager() supervise.Component {
 
 func (p plan) scheduler() supervise.Component {
 	kubeconfig := p.config(schedulerKubeconfig)
-	scheduler := p.component(Scheduler, 5*time.Second,
+	scheduler := p.emulating(Scheduler, 5*time.Second,
 		"--kubeconfig="+kubeconfig,
 		"--authentication-kubeconfig="+kubeconfig,
 		"--authorization-kubeconfig="+kubeconfig,

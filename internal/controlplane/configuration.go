@@ -56,6 +56,7 @@ func (d Desired) Validate() error {
 	refuse(!d.Address.IsValid(), "no address")
 	refuse(!d.ServiceCIDR.IsValid(), "no service range")
 	refuse(d.FQDN == "", "no FQDN")
+	refuse(d.EmulatedVersion != "" && !regexp.MustCompile(`^[0-9]+\.[0-9]+$`).MatchString(d.EmulatedVersion), "%q is not a minor to emulate", d.EmulatedVersion)
 	refuse(!validIssuer(d.Issuer), "the issuer %q is not an https URL", d.Issuer)
 	refuse(len(d.EtcdPrefix) < 2 || d.EtcdPrefix[0] != '/', "the etcd prefix %q is not an absolute path", d.EtcdPrefix)
 	refuse(d.UserID <= 0, "it would run as root")

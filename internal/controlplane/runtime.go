@@ -26,6 +26,8 @@ type Desired struct {
 	ID string
 	// Version is the Kubernetes version without the v, e.g. 1.35.4.
 	Version string
+	// EmulatedVersion is the minor (1.35) that the components behave as; empty: that of Version.
+	EmulatedVersion string
 	// Binaries maps a program's name (kube-apiserver, etcd, proxy-server, …) to
 	// its absolute path. Programs of one multi-call binary share a path and are
 	// told apart by argument 0.
@@ -55,6 +57,9 @@ type Status struct {
 	Ready bool
 	// Version is what /version said, without the v; empty until it answered.
 	Version string
+	// EmulatedVersion is the minor that /version said it behaves as, if it is not
+	// that of Version.
+	EmulatedVersion string
 	// Message says what it waits for while it is not ready.
 	Message string
 	// Components are the processes in start order.

@@ -69,15 +69,25 @@ func (s *supervisor) stopRemoved(now time.Time) {
 }
 
 // startInOrder starts what may start. A component waits for the Once programs before it.
+// Of several that changed, each is stopped only once the one before runs anew: a
+// server is replaced before its clients, and these go on meanwhile.
 func (s *supervisor) startInOrder(watching context.Context, now time.Time) {
+	replacing := false
 	for _, c := range s.components {
 		identity := s.identities.of(c.spec)
+		changed := c.running != nil && c.running.identity != identity
 		switch {
-		case c.running != nil && (c.running.stopping || c.running.identity != identity):
+		case c.running != nil && c.running.stopping:
 			c.stop(now)
+			replacing = true
+		case changed && replacing:
+		case changed:
+			c.stop(now)
+			replacing = true
 		case c.running == nil && !(c.spec.Once && c.done == identity):
 			c.done = ""
 			s.tryStart(watching, c, identity, now)
+			replacing = replacing || c.running == nil
 		}
 		if c.spec.Once && c.done == "" {
 			return

@@ -296,6 +296,34 @@ func TestAChangeRestartsOnlyTheComponentThatItTouches(t *testing.T) {
 	})
 }
 
+func TestOfTwoThatChangedTheSecondGoesOnUntilTheFirstRunsAnew(t *testing.T) {
+	handle := newHandle(t)
+	gate := filepath.Join(t.TempDir(), "gate")
+	gated := func(duration string) Component {
+		c := shell("server", "exec sleep "+duration)
+		c.Gate = &Probe{File: gate}
+		return c
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ensure(t, handle, gated("1000"), sleeper("client"))
+	server, client := observe(t, handle, "server", running), observe(t, handle, "client", running)
+	if err := os.Remove(gate); err != nil {
+		t.Fatal(err)
+	}
+	ensure(t, handle, gated("1001"), shell("client", "exec sleep 1001"))
+	observe(t, handle, "server", func(c ComponentStatus) bool { return c.PID == 0 && c.Waiting != "" })
+	if got := observe(t, handle, "client", running); got.PID != client.PID {
+		t.Errorf("the client was replaced while its server was away")
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	observe(t, handle, "server", func(c ComponentStatus) bool { return running(c) && c.PID != server.PID })
+	observe(t, handle, "client", func(c ComponentStatus) bool { return running(c) && c.PID != client.PID })
+}
+
 func TestOnceComponentsEndBeforeTheNextOneStarts(t *testing.T) {
 	handle := newHandle(t)
 	dir := t.TempDir()

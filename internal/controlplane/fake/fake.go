@@ -56,11 +56,14 @@ func (r *Runtime) Ensure(_ context.Context, desired controlplane.Desired) (contr
 	if !p.running {
 		p.running, p.steps, p.components = true, 0, r.start()
 	}
+	if p.desired.Version != desired.Version || p.desired.EmulatedVersion != desired.EmulatedVersion {
+		r.restart(p)
+	}
 	p.desired = desired
 	p.steps++
 	status := controlplane.Status{Ready: p.steps >= r.Steps, Components: slices.Clone(p.components)}
 	if status.Ready {
-		status.Version = desired.Version
+		status.Version, status.EmulatedVersion = desired.Version, desired.EmulatedVersion
 	} else {
 		status.Message = "the API server is starting"
 	}
@@ -77,6 +80,20 @@ func (r *Runtime) start() []supervise.ComponentStatus {
 		components = append(components, supervise.ComponentStatus{Name: name, PID: r.lastPID})
 	}
 	return components
+}
+
+// restart replaces what comes from Kubernetes itself, as another version does.
+func (r *Runtime) restart(p *plane) {
+	if p.desired.ID == "" {
+		return // it has only just been started
+	}
+	p.steps = 0
+	for i := range p.components {
+		if c := &p.components[i]; c.Name != controlplane.Konnectivity && c.Name != controlplane.Etcd {
+			r.lastPID++
+			c.PID = r.lastPID
+		}
+	}
 }
 
 // Kill lets the component with a process number die and start again at once.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/version"
+
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/supervise"
@@ -48,11 +50,23 @@ func observe(ctx context.Context, desired controlplane.Desired, supervised super
 		return status, nil
 	}
 	status.Ready = true
-	var version struct{ GitVersion string }
-	if _, body, err = get(ctx, client, base+"/version"); err == nil && json.Unmarshal(body, &version) == nil {
-		status.Version = strings.TrimPrefix(version.GitVersion, "v")
+	if _, body, err = get(ctx, client, base+"/version"); err == nil {
+		status.Version, status.EmulatedVersion = versions(body)
 	}
 	return status, nil
+}
+
+// versions reads an answer of /version: the version of the binary, and the
+// minor that it emulates if that is another.
+func versions(body []byte) (binary, emulated string) {
+	var info version.Info
+	if json.Unmarshal(body, &info) != nil {
+		return "", ""
+	}
+	if info.EmulationMajor != "" && (info.EmulationMajor != info.Major || info.EmulationMinor != info.Minor) {
+		emulated = info.EmulationMajor + "." + info.EmulationMinor
+	}
+	return strings.TrimPrefix(info.GitVersion, "v"), emulated
 }
 
 // newClient is Berth's own client of the API server.
