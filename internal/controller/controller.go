@@ -11,6 +11,7 @@ import (
 
 	"berth.dev/berth/internal/controller/agentpool"
 	"berth.dev/berth/internal/controller/certificate"
+	"berth.dev/berth/internal/controller/command"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
 	"berth.dev/berth/internal/controller/operation"
@@ -56,10 +57,13 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 			Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants, History: d.History, Releases: d.Releases,
 			Zone: d.Zone, TenantID: d.TenantID, UpstreamDNS: d.UpstreamDNS,
 		}).Register(manager),
-		"agentpool":     agentpool.NewController(c, reader, d.Clock).Register(manager),
-		"machine":       machine.NewController(machine.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
-		"certificate":   certificate.NewController(reader, d.Clock, tenants).Register(manager, tenants),
-		"service":       service.NewController(service.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
+		"agentpool":   agentpool.NewController(c, reader, d.Clock).Register(manager),
+		"machine":     machine.NewController(machine.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
+		"certificate": certificate.NewController(reader, d.Clock, tenants).Register(manager, tenants),
+		"service":     service.NewController(service.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
+		"command": command.NewController(command.Config{
+			Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants, Releases: d.Releases,
+		}).Register(manager, tenants),
 		"resourcegroup": resourcegroup.NewController(c, reader, d.Clock).Register(manager),
 		"operation":     operation.NewController(c, reader, d.Clock, d.History).Register(manager),
 	} {

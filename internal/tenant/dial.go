@@ -38,6 +38,8 @@ type Connection struct {
 	Client client.Client
 	// Cache is started and stopped by the registry; nil where Client is read directly.
 	Cache cache.Cache
+	// Logs reads what containers printed.
+	Logs LogReader
 	// Close drops what is left after the cache was stopped.
 	Close func()
 }
@@ -78,12 +80,17 @@ func Dial(endpoint Endpoint) (Connection, error) {
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}:               {Transform: slimNode},
 			&discoveryv1.EndpointSlice{}: {Transform: slimEndpointSlice},
+			&corev1.Pod{}:                {Namespaces: map[string]cache.Config{CommandNamespace: {}}},
 		},
 	})
 	if err != nil {
 		return Connection{}, fmt.Errorf("preparing the cache of %s: %w", endpoint.Address, err)
 	}
-	return Connection{Client: c, Cache: store, Close: transport.CloseIdleConnections}, nil
+	logs, err := newLogReader(config, &requests)
+	if err != nil {
+		return Connection{}, fmt.Errorf("preparing the client of %s: %w", endpoint.Address, err)
+	}
+	return Connection{Client: c, Cache: store, Logs: logs, Close: transport.CloseIdleConnections}, nil
 }
 
 // Scheme holds the types that Berth reads and writes in a tenant.
@@ -112,7 +119,7 @@ func Mapper() meta.RESTMapper {
 	for _, kind := range []string{"Node", "Namespace"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
-	for _, kind := range []string{"Secret", "ConfigMap", "Service", "ServiceAccount", "Event"} {
+	for _, kind := range []string{"Secret", "ConfigMap", "Service", "ServiceAccount", "Event", "Pod"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
 	apps := schema.GroupVersion{Group: "apps", Version: "v1"}

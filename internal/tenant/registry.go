@@ -131,7 +131,7 @@ func (r *Registry) assemble(cluster, incarnation string, connection Connection) 
 	group := &sync.WaitGroup{}
 	t := &Tenant{
 		Cluster: cluster, Incarnation: incarnation,
-		Client: connection.Client, Reader: connection.Client, cache: connection.Cache,
+		Client: connection.Client, Reader: connection.Client, Logs: connection.Logs, cache: connection.Cache,
 		notify:   func(kind Kind, object client.Object) { r.send(ctx, cluster, kind, object) },
 		followed: &followed{kinds: map[Kind]bool{}, stop: ctx.Done(), group: group},
 	}

@@ -23,13 +23,19 @@ import (
 // Kind is a kind of tenant objects that controllers can follow.
 type Kind string
 
-// The kinds. All but EndpointSlices are followed in every tenant from the
-// moment it is connected; EndpointSlices only where a service asks for them.
+// CommandNamespace is the namespace of the pods that callers' commands run in.
+// Pods elsewhere are never read: there may be very many.
+const CommandNamespace = "aks-command"
+
+// The kinds. Nodes, certificate requests and services are followed in every
+// tenant from the moment it is connected; EndpointSlices only where a service
+// asks for them, CommandPods only where a command was run.
 const (
 	Nodes               Kind = "nodes"
 	CertificateRequests Kind = "certificatesigningrequests"
 	Services            Kind = "services"
 	EndpointSlices      Kind = "endpointslices"
+	CommandPods         Kind = "commandpods"
 )
 
 // prototype is an empty object of a kind.
@@ -43,6 +49,8 @@ func (k Kind) prototype() client.Object {
 		return &corev1.Service{}
 	case EndpointSlices:
 		return &discoveryv1.EndpointSlice{}
+	case CommandPods:
+		return &corev1.Pod{}
 	}
 	panic("unknown kind of tenant objects " + string(k))
 }
@@ -56,6 +64,8 @@ type Tenant struct {
 	Client client.Client
 	// Reader reads the cache; only kinds for which Follow said true.
 	Reader client.Reader
+	// Logs reads what a container of a pod printed.
+	Logs LogReader
 
 	cache    cache.Cache
 	notify   func(kind Kind, object client.Object)

@@ -85,6 +85,9 @@ type ManagedClusterSpec struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	AgentPools []AgentPoolProfile `json:"agentPools,omitempty"`
+	// DisableRunCommand refuses to run callers' commands in pods of the cluster.
+	// +optional
+	DisableRunCommand bool `json:"disableRunCommand,omitempty"`
 	// Operations are the running operations, keyed by scope.
 	// +listType=map
 	// +listMapKey=scope

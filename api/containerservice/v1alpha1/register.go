@@ -18,6 +18,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&AgentPool{}, &AgentPoolList{},
 		&Machine{}, &MachineList{},
 		&ControlPlane{}, &ControlPlaneList{},
+		&ClusterCommand{}, &ClusterCommandList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())
 	return nil

@@ -39,6 +39,9 @@ func convertCluster(d *draft, request clusterRequest, id arm.ResourceID, locatio
 	}
 	spec := &d.next.Spec
 	spec.Tags = request.Tags
+	if disable := request.Properties.APIServerAccess.DisableRunCommand; disable != nil {
+		spec.DisableRunCommand = *disable
+	}
 	convertVersion(d, request.Properties.KubernetesVersion)
 	convertNetwork(d, request.Properties.NetworkProfile)
 	seen := map[string]bool{}

@@ -20,8 +20,6 @@ func notBuilt() []arm.Route {
 		{post, aCluster + "/rotateServiceAccountSigningKeys", "Rotating a cluster's service account keys"},
 		{post, aCluster + "/resetServicePrincipalProfile", "Resetting a cluster's service principal"},
 		{post, aCluster + "/resetAADProfile", "Resetting a cluster's directory profile"},
-		{post, aCluster + "/runCommand", "Running a command in a cluster"},
-		{get, aCluster + "/commandResults/{commandID}", "Running a command in a cluster"},
 		{post, aCluster + "/listClusterMonitoringUserCredential", "A credential for monitoring"},
 		{post, aCluster + "/accessProfiles/{roleName}/listCredential", "Access profiles"},
 		{get, aCluster + "/outboundNetworkDependenciesEndpoints", "Listing outbound dependencies"},

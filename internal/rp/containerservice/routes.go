@@ -34,6 +34,8 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: del, Pattern: aCluster, Action: onClusters + "delete", Handle: p.deleteCluster},
 		{Method: post, Pattern: aCluster + "/listClusterAdminCredential", Action: onClusters + "listClusterAdminCredential/action", Handle: p.credentials("clusterAdmin")},
 		{Method: post, Pattern: aCluster + "/listClusterUserCredential", Action: onClusters + "listClusterUserCredential/action", Handle: p.credentials("clusterUser")},
+		{Method: post, Pattern: aCluster + "/runCommand", Action: onClusters + "runcommand/action", Handle: p.commands().Start},
+		{Method: get, Pattern: aCluster + "/commandResults/{commandID}", Action: onClusters + "commandResults/read", Handle: p.commands().Result},
 		{Method: get, Pattern: aCluster + "/upgradeProfiles/default", Action: onClusters + "upgradeProfiles/read", Handle: p.upgradeProfile},
 		{Method: get, Pattern: aCluster + "/availableAgentPoolVersions", Action: onClusters + "availableAgentPoolVersions/read", Handle: p.availableVersions},
 		{Method: get, Pattern: aCluster + "/agentPools", Action: onPools + "read", Handle: p.listPools},

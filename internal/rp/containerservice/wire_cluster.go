@@ -48,6 +48,9 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 	if c.Status.FQDN != "" {
 		body["properties"].(object)["fqdn"] = c.Status.FQDN
 	}
+	if c.Spec.DisableRunCommand {
+		body["properties"].(object)["apiServerAccessProfile"] = object{"disableRunCommand": true}
+	}
 	mergeInert(body, kept[meta.ScopeCluster])
 	withETag(r, body, etag(c, meta.ScopeCluster))
 	return body

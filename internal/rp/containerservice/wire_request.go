@@ -12,7 +12,13 @@ type clusterRequest struct {
 		NetworkProfile    networkRequest              `json:"networkProfile"`
 		LinuxProfile      linuxRequest                `json:"linuxProfile"`
 		IdentityProfile   map[string]*identityRequest `json:"identityProfile"`
+		APIServerAccess   apiServerRequest            `json:"apiServerAccessProfile"`
 	} `json:"properties"`
+}
+
+// apiServerRequest is what acts in an API server's access profile.
+type apiServerRequest struct {
+	DisableRunCommand *bool `json:"disableRunCommand"`
 }
 
 // networkRequest is what acts in a network profile.

@@ -41,7 +41,7 @@ func apiServerProperties(p string) []arm.Property {
 		inertOnly(p+"publicNetworkAccess", arm.String, private, "Enabled").OneOf("Enabled", "Disabled"),
 		refused(p+"fqdnSubdomain", arm.String, "private clusters are not built; use dnsPrefix"),
 		acts(p+"apiServerAccessProfile", arm.Object),
-		inert(a+"disableRunCommand", arm.Boolean, "run command is not built, so it is never enabled"),
+		acts(a+"disableRunCommand", arm.Boolean),
 		refused(a+"authorizedIPRanges", arm.Array, "restricting the API server to address ranges is not built"),
 		acts(a+"authorizedIPRanges[]", arm.String),
 		refused(a+"enablePrivateCluster", arm.Boolean, private),
