@@ -12,13 +12,24 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	authorization "berth.dev/berth/api/authorization/v1alpha1"
+	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
+	resources "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/throttle"
 )
+
+// mirrored are the kinds that the front end reads for almost every request.
+func mirrored() []client.Object {
+	return []client.Object{
+		&containerservice.ManagedCluster{}, &containerservice.AgentPool{}, &hostapi.Host{},
+		&resources.ResourceGroup{}, &resources.Subscription{}, &authorization.ServicePrincipal{},
+	}
+}
 
 // newFrontEnd makes the ARM front end with its token service.
 func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listening) (http.Handler, error) {

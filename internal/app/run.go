@@ -29,6 +29,7 @@ import (
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/host/agent"
 	"berth.dev/berth/internal/management"
+	"berth.dev/berth/internal/management/mirror"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/preflight"
@@ -252,7 +253,12 @@ func (d *daemon) bootstrap(ctx context.Context, live client.Client, l *listening
 
 // serve runs everything that goes on until the context ends.
 func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Client, l *listening) error {
-	handler, err := d.newFrontEnd(ctx, live, l)
+	// This process alone writes what callers are told of: it may read from its cache.
+	reader, err := mirror.New(ctx, live, m.GetCache(), mirrored()...)
+	if err != nil {
+		return err
+	}
+	handler, err := d.newFrontEnd(ctx, reader, l)
 	if err != nil {
 		return err
 	}

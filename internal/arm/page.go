@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -39,21 +40,33 @@ func Page[T any](r *Request, items []T, key func(T) string) (List[T], error) {
 		return List[T]{}, NewError(http.StatusBadRequest, "InvalidSkipToken",
 			"The value of the query parameter $skipToken is not one that this service gave out.").At("$skipToken")
 	}
-	sort.Slice(items, func(i, j int) bool { return lowerKey(key, items[i]) < lowerKey(key, items[j]) })
-	start := sort.Search(len(items), func(i int) bool { return lowerKey(key, items[i]) > string(after) })
+	order := make([]place, len(items)) // each key is made once: a list of thousands compares tens of thousands
+	for i := range items {
+		order[i] = place{strings.ToLower(key(items[i])), i}
+	}
+	slices.SortFunc(order, func(a, b place) int { return strings.Compare(a.key, b.key) })
+	start := sort.Search(len(order), func(i int) bool { return order[i].key > string(after) })
 	if len(after) == 0 {
 		start = 0
 	}
-	page := List[T]{Value: append([]T{}, items[start:min(start+size, len(items))]...)}
-	if end := start + size; end < len(items) {
+	end := min(start+size, len(order))
+	page := List[T]{Value: make([]T, 0, end-start)}
+	for _, at := range order[start:end] {
+		page.Value = append(page.Value, items[at.index])
+	}
+	if end < len(order) {
 		query.Del("$skiptoken")
-		query.Set("$skipToken", base64.RawURLEncoding.EncodeToString([]byte(lowerKey(key, items[end-1]))))
+		query.Set("$skipToken", base64.RawURLEncoding.EncodeToString([]byte(order[end-1].key)))
 		page.NextLink = r.BaseURL() + r.URL.EscapedPath() + "?" + query.Encode()
 	}
 	return page, nil
 }
 
-func lowerKey[T any](key func(T) string, item T) string { return strings.ToLower(key(item)) }
+// place is where an item of a list is, under its key.
+type place struct {
+	key   string
+	index int
+}
 
 func skipToken(query url.Values) string {
 	for name, values := range query {

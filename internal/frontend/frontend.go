@@ -27,8 +27,8 @@ import (
 
 // Config is what the front end needs.
 type Config struct {
-	// Client reaches the management API. It must not cache: a GET after an
-	// acknowledged write returns that write.
+	// Client reaches the management API. A GET after an acknowledged write has to
+	// return that write: it must not cache, but for what only this process writes.
 	Client client.Client
 	// History has the ended operations.
 	History *history.Store

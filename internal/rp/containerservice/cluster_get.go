@@ -20,11 +20,11 @@ func (p *Provider) getCluster(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
-	pools, err := p.pools(r.Context())
+	pools, err := p.poolsOf(r.Context(), cluster)
 	if err != nil {
 		return err
 	}
-	return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, cluster, pools[cluster.Name]))
+	return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, cluster, pools))
 }
 
 // listClusters lists the clusters of a subscription or of one of its groups.
@@ -61,7 +61,7 @@ func (p *Provider) clustersIn(ctx context.Context, subscriptionID, group string)
 		selector[GroupLabel] = groupObject(subscriptionID, group)
 	}
 	var list containerservicev1alpha1.ManagedClusterList
-	if err := p.Client.List(ctx, &list, selector); err != nil {
+	if err := p.Client.List(ctx, &list, selector, client.UnsafeDisableDeepCopy); err != nil { // they are only read
 		return nil, err
 	}
 	return list.Items, nil

@@ -109,12 +109,12 @@ func (p *Provider) withdrawOrphan(r *arm.Request, cluster *containerservicev1alp
 
 // answerCluster answers a write that started an operation.
 func (p *Provider) answerCluster(w http.ResponseWriter, r *arm.Request, cluster *containerservicev1alpha1.ManagedCluster, id string, status int) error {
-	pools, err := p.pools(r.Context())
+	pools, err := p.poolsOf(r.Context(), cluster)
 	if err != nil {
 		return err
 	}
 	p.async(r, id, false).Set(w, r)
-	return arm.WriteJSON(w, status, p.clusterBody(r, cluster, pools[cluster.Name]))
+	return arm.WriteJSON(w, status, p.clusterBody(r, cluster, pools))
 }
 
 // patchTags replaces the tags of a cluster. It needs no operation: nothing but
@@ -153,10 +153,10 @@ func (p *Provider) patchTags(w http.ResponseWriter, r *arm.Request) error {
 		if err := p.Client.Update(r.Context(), d.next); err != nil {
 			return err
 		}
-		pools, err := p.pools(r.Context())
+		pools, err := p.poolsOf(r.Context(), d.next)
 		if err != nil {
 			return err
 		}
-		return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, d.next, pools[d.next.Name]))
+		return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, d.next, pools))
 	})
 }

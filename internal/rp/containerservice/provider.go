@@ -126,7 +126,7 @@ func (p *Provider) cluster(r *arm.Request) (*containerservicev1alpha1.ManagedClu
 // pools reads the projections of all pools, by cluster object and pool name.
 func (p *Provider) pools(ctx context.Context) (map[string]map[string]*containerservicev1alpha1.AgentPool, error) {
 	var list containerservicev1alpha1.AgentPoolList
-	if err := p.Client.List(ctx, &list); err != nil {
+	if err := p.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil { // they are only read
 		return nil, err
 	}
 	result := map[string]map[string]*containerservicev1alpha1.AgentPool{}
@@ -136,6 +136,24 @@ func (p *Provider) pools(ctx context.Context) (map[string]map[string]*containers
 			result[pool.Spec.ClusterName] = map[string]*containerservicev1alpha1.AgentPool{}
 		}
 		result[pool.Spec.ClusterName][pool.Spec.Profile.Name] = pool
+	}
+	return result, nil
+}
+
+// poolsOf reads the projections of the pools that one cluster wants, by name.
+// Each is asked for by its own name: there may be thousands of others.
+func (p *Provider) poolsOf(ctx context.Context, cluster *containerservicev1alpha1.ManagedCluster) (map[string]*containerservicev1alpha1.AgentPool, error) {
+	result := map[string]*containerservicev1alpha1.AgentPool{}
+	for i := range cluster.Spec.AgentPools {
+		profile, pool := &cluster.Spec.AgentPools[i], &containerservicev1alpha1.AgentPool{}
+		err := p.Client.Get(ctx, client.ObjectKey{Name: naming.AgentPool(profile.Name, profile.Incarnation)}, pool)
+		if apierrors.IsNotFound(err) {
+			continue // its controller has not seen it yet
+		}
+		if err != nil {
+			return nil, err
+		}
+		result[profile.Name] = pool
 	}
 	return result, nil
 }
