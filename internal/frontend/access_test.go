@@ -138,6 +138,14 @@ func TestTheTokenEndpointAnswersAsClientsExpect(t *testing.T) {
 		"a client that is no id": {path, url.Values{"scope": {scope}, "client_id": {"x\r\ny"}}, 400, "unauthorized_client", "AADSTS700016"},
 		"another tenant":         {"/other/oauth2/v2.0/token", url.Values{"scope": {scope}}, 400, "invalid_request", "AADSTS90002"},
 		"another grant":          {path, url.Values{"scope": {scope}, "grant_type": {"password"}}, 400, "unsupported_grant_type", "AADSTS70003"},
+		"a code":                 {path, url.Values{"scope": {scope}, "grant_type": {"authorization_code"}, "code": {"x"}}, 400, "unsupported_grant_type", "AADSTS70003"},
+		"a refresh token":        {path, url.Values{"scope": {scope}, "grant_type": {"refresh_token"}, "refresh_token": {"x"}}, 400, "unsupported_grant_type", "AADSTS70003"},
+		"an assertion as grant":  {path, url.Values{"scope": {scope}, "grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}}, 400, "unsupported_grant_type", "AADSTS70003"},
+		"no grant":               {path, url.Values{"scope": {scope}, "grant_type": {""}}, 400, "invalid_request", "AADSTS900144"},
+		"no client":              {path, url.Values{"scope": {scope}, "client_id": {""}}, 400, "invalid_request", "AADSTS900144"},
+		"a secret in the URL":    {path + "?client_secret=" + url.QueryEscape(secret), url.Values{"scope": {scope}, "client_secret": {""}}, 400, "invalid_request", "AADSTS900144"},
+		"an unknown assertion":   {path, url.Values{"scope": {scope}, "client_assertion": {"x"}, "client_assertion_type": {"saml"}}, 400, "invalid_request", "AADSTS900144"},
+		"the library's health":   {"/healthz", url.Values{}, 401, "", ""},
 		"no scope":               {path, url.Values{}, 400, "invalid_request", "AADSTS900144"},
 		"no secret":              {path, url.Values{"scope": {scope}, "client_secret": {""}}, 400, "invalid_request", "AADSTS900144"},
 		"a scope of one name":    {path, url.Values{"scope": {r.server.URL + "/user"}}, 400, "invalid_scope", "AADSTS1002012"},
@@ -146,7 +154,7 @@ func TestTheTokenEndpointAnswersAsClientsExpect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := r.form(t, c.path, c.values)
 			description, _ := a.body["error_description"].(string)
-			if a.status != c.status || a.body["error"] != c.error || !strings.HasPrefix(description, c.code) {
+			if said, _ := a.body["error"].(string); a.status != c.status || said != c.error || !strings.HasPrefix(description, c.code) {
 				t.Errorf("answered %d %s", a.status, a.raw)
 			}
 		})

@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	// assertionType is the client_assertion_type of a signed assertion (RFC 7523).
-	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 	// assertionLifetime is how far ahead an assertion may expire.
 	assertionLifetime = 10 * time.Minute
 	// maxReplays bounds the memory of assertions that have been used: at 300 a

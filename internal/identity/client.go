@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/zitadel/oidc/v3/pkg/op"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -13,9 +14,9 @@ import (
 )
 
 // authenticateClient finds the service principal and checks what it presents.
-func (s *Service) authenticateClient(r *arm.Request, form tokenForm) (*authorizationv1alpha1.ServicePrincipal, *oauthError, error) {
-	clientID, err := uuid.Parse(form.clientID)
-	unknown := unknownApplication(form.clientID, s.options.TenantID)
+func (s *Service) authenticateClient(r *arm.Request, form *op.ClientCredentials) (*authorizationv1alpha1.ServicePrincipal, *oauthError, error) {
+	clientID, err := uuid.Parse(form.ClientID)
+	unknown := unknownApplication(form.ClientID, s.options.TenantID)
 	if err != nil {
 		return nil, &unknown, nil
 	}
@@ -33,10 +34,10 @@ func (s *Service) authenticateClient(r *arm.Request, form tokenForm) (*authoriza
 		return nil, nil, err
 	}
 	var failure *oauthError
-	if form.assertion != "" {
-		failure = s.checkAssertion(r, form.assertion, &principal)
+	if form.ClientAssertion != "" {
+		failure = s.checkAssertion(r, form.ClientAssertion, &principal)
 	} else {
-		failure = s.checkSecret(form.secret, &principal)
+		failure = s.checkSecret(form.ClientSecret, &principal)
 	}
 	if failure != nil {
 		s.backoff.failed(caller)

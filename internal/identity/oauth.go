@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -46,11 +45,15 @@ func writeToken(w http.ResponseWriter, status int, body any) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store, no-cache")
+	noStore(w.Header())
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(content) // a client that went away is no error
 	return nil
+}
+
+func unreadable(why string) oauthError {
+	return oauthError{status: http.StatusBadRequest, code: "invalid_request", number: 900140, description: "AADSTS900140: " + why}
 }
 
 func missing(field string) oauthError {
@@ -101,12 +104,4 @@ func invalidAssertion(why string) oauthError {
 func tooManyAttempts(clientID string, wait time.Duration) oauthError {
 	return oauthError{status: http.StatusTooManyRequests, code: "temporarily_unavailable", number: 50196, wait: wait,
 		description: "AADSTS50196: Too many requests with wrong credentials were made for the app '" + clientID + "'. Wait before the next."}
-}
-
-// printable shortens and escapes what a caller sent, for messages.
-func printable(s string) string {
-	if len(s) > 200 {
-		s = s[:200]
-	}
-	return url.PathEscape(s)
 }

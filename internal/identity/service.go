@@ -8,6 +8,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type Options struct {
 type Service struct {
 	options   Options
 	keys      *keyring
+	oauth     http.Handler
 	secretKey []byte
 	backoff   *backoff
 	replays   *replays
@@ -62,6 +64,7 @@ func NewService(ctx context.Context, options Options) (*Service, error) {
 	if s.secretKey, err = SecretKey(ctx, options.Client); err != nil {
 		return nil, fmt.Errorf("starting the token service: %w", err)
 	}
+	s.oauth = newOAuth(s)
 	return s, nil
 }
 
