@@ -45,7 +45,8 @@ func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listeni
 		Client: live, History: d.history, Tokens: tokens, TenantID: l.identity.TenantID,
 		Location: d.options.Location, DNSZone: d.options.DNSZone, PublicURL: d.publicURL(),
 		AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
-		Throttle: throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,
+		RecordUnsupported: d.options.UnsupportedProperties == recordUnsupported,
+		Throttle:          throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the front end: %w", err)

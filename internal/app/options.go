@@ -41,6 +41,8 @@ type Options struct {
 	CPUOvercommit, MemoryOvercommit int32
 	// AllowNoAgentPools accepts clusters without agent pools.
 	AllowNoAgentPools bool
+	// UnsupportedProperties is refuse or record: what becomes of a property of the API that nothing acts on yet.
+	UnsupportedProperties string
 	// DNSResolvable says that the zone can be resolved by clients, so that kubeconfigs carry names.
 	DNSResolvable bool
 	// MetricsListen is the address of metrics and health on loopback.
@@ -62,6 +64,12 @@ const (
 	defaultMemoryOvercommit = 2
 )
 
+// The values of --unsupported-properties.
+const (
+	refuseUnsupported = "refuse"
+	recordUnsupported = "record"
+)
+
 // BindFlags adds the options to a command's flags.
 func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Home, "home", "", "directory of the install's state (default "+home.DefaultDir+")")
@@ -74,6 +82,8 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	flags.Int32Var(&o.CPUOvercommit, "cpu-overcommit", defaultCPUOvercommit, "virtual CPUs that are given out for each CPU")
 	flags.Int32Var(&o.MemoryOvercommit, "memory-overcommit", defaultMemoryOvercommit, "MiB of memory that are given out for each MiB")
 	flags.BoolVar(&o.AllowNoAgentPools, "allow-no-agent-pools", false, "accept clusters without agent pools, for customers who bring their own nodes")
+	flags.StringVar(&o.UnsupportedProperties, "unsupported-properties", refuseUnsupported,
+		"what becomes of properties that nothing acts on yet: refuse, or record (kept, given back, and listed in a condition and a header)")
 	flags.BoolVar(&o.DNSResolvable, "dns-resolvable", false, "clients can resolve the DNS zone: kubeconfigs carry names instead of addresses")
 	flags.StringVar(&o.MetricsListen, "metrics-listen", "", "loopback address of metrics and health (default a free port)")
 	flags.StringVar(&o.Throttle, "throttle", string(throttle.Generous),
@@ -84,20 +94,21 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 // environment names the variable that stands in for each flag.
 func environment() map[string]string {
 	return map[string]string{
-		"home":                 "BERTH_HOME",
-		"cache-dir":            "BERTH_CACHE",
-		"listen":               "BERTH_LISTEN",
-		"public-url":           "BERTH_PUBLIC_URL",
-		"dns-zone":             "BERTH_DNS_ZONE",
-		"location":             "BERTH_LOCATION",
-		"public-range":         "BERTH_PUBLIC_RANGE",
-		"cpu-overcommit":       "BERTH_CPU_OVERCOMMIT",
-		"memory-overcommit":    "BERTH_MEMORY_OVERCOMMIT",
-		"allow-no-agent-pools": "BERTH_ALLOW_NO_AGENT_POOLS",
-		"dns-resolvable":       "BERTH_DNS_RESOLVABLE",
-		"metrics-listen":       "BERTH_METRICS_LISTEN",
-		"throttle":             "BERTH_THROTTLE",
-		"log-format":           "BERTH_LOG_FORMAT",
+		"home":                   "BERTH_HOME",
+		"cache-dir":              "BERTH_CACHE",
+		"listen":                 "BERTH_LISTEN",
+		"public-url":             "BERTH_PUBLIC_URL",
+		"dns-zone":               "BERTH_DNS_ZONE",
+		"location":               "BERTH_LOCATION",
+		"public-range":           "BERTH_PUBLIC_RANGE",
+		"cpu-overcommit":         "BERTH_CPU_OVERCOMMIT",
+		"memory-overcommit":      "BERTH_MEMORY_OVERCOMMIT",
+		"allow-no-agent-pools":   "BERTH_ALLOW_NO_AGENT_POOLS",
+		"unsupported-properties": "BERTH_UNSUPPORTED_PROPERTIES",
+		"dns-resolvable":         "BERTH_DNS_RESOLVABLE",
+		"metrics-listen":         "BERTH_METRICS_LISTEN",
+		"throttle":               "BERTH_THROTTLE",
+		"log-format":             "BERTH_LOG_FORMAT",
 	}
 }
 
@@ -163,6 +174,9 @@ func (o *Options) Validate() error {
 	problems := append(o.validateNames(), o.validateAddresses()...)
 	if o.CPUOvercommit < 1 || o.MemoryOvercommit < 1 {
 		problems = append(problems, errors.New("--cpu-overcommit and --memory-overcommit are 1 or more"))
+	}
+	if o.UnsupportedProperties != refuseUnsupported && o.UnsupportedProperties != recordUnsupported {
+		problems = append(problems, fmt.Errorf("--unsupported-properties %q: use %s or %s", o.UnsupportedProperties, refuseUnsupported, recordUnsupported))
 	}
 	if o.LogFormat != "text" && o.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -79,6 +81,9 @@ func (b *Body) Has(canonical string) bool {
 	_, known := b.spelling[canonical]
 	return known
 }
+
+// Paths are the canonical paths of all values that were read.
+func (b *Body) Paths() iter.Seq[string] { return maps.Keys(b.values) }
 
 // Value is what the caller sent at a canonical path, nil if nothing. Numbers are
 // of the type json.Number.

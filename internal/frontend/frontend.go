@@ -44,6 +44,9 @@ type Config struct {
 	PublicURL string
 	// AllowNoAgentPools accepts clusters without agent pools.
 	AllowNoAgentPools bool
+	// RecordUnsupported keeps and lists the values of properties that nothing
+	// acts on, instead of refusing them.
+	RecordUnsupported bool
 	// Throttle limits how often callers may call; nothing is limited if it is empty.
 	Throttle throttle.Mode
 	// Log takes the access log and errors.
@@ -76,7 +79,7 @@ func New(config Config) (http.Handler, error) {
 	store := operation.Store{Client: config.Client, History: config.History, Now: config.Now, ClusterID: containerservice.IDOf}
 	clusters, err := containerservice.NewProvider(containerservice.Options{
 		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, TenantID: config.TenantID,
-		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Now: config.Now,
+		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wiring Microsoft.ContainerService: %w", err)

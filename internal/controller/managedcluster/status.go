@@ -27,6 +27,7 @@ func (s *scope) writeStatus() {
 		blocking.Message = "the cluster is as it should be"
 	}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, blocking)
+	stamp.Set(&status.Conditions, v1alpha1.ConditionUnsupportedProperties, unsupported(s.cluster))
 
 	status.ObservedGeneration = s.cluster.Generation
 	if s.apiServer.IsValid() {

@@ -24,6 +24,7 @@ func (p *Provider) getCluster(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
+	tellUnsupported(w, cluster.UnsupportedProperties())
 	return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, cluster, pools))
 }
 

@@ -114,6 +114,7 @@ func (p *Provider) answerCluster(w http.ResponseWriter, r *arm.Request, cluster 
 		return err
 	}
 	p.async(r, id, false).Set(w, r)
+	tellUnsupported(w, cluster.UnsupportedProperties())
 	return arm.WriteJSON(w, status, p.clusterBody(r, cluster, pools))
 }
 
@@ -157,6 +158,7 @@ func (p *Provider) patchTags(w http.ResponseWriter, r *arm.Request) error {
 		if err != nil {
 			return err
 		}
+		tellUnsupported(w, d.next.UnsupportedProperties())
 		return arm.WriteJSON(w, http.StatusOK, p.clusterBody(r, d.next, pools))
 	})
 }

@@ -35,7 +35,20 @@ func loadValues(cluster *containerservicev1alpha1.ManagedCluster) values {
 	return result
 }
 
-// keepInert stores the inert values of a body with the draft. A path is
+// set keeps a value.
+func (v values) set(scope, path string, value any) {
+	if v[scope] == nil {
+		v[scope] = map[string]any{}
+	}
+	v[scope][path] = value
+}
+
+// hasScope says whether a scope is the cluster or one of its pools.
+func hasScope(cluster *containerservicev1alpha1.ManagedCluster, scope string) bool {
+	return scope == meta.ScopeCluster || cluster.AgentPool(scope) != nil
+}
+
+// keepInert stores the inert and the recorded values of a body with the draft. A path is
 // replaced if the body has it and kept otherwise.
 func keepInert(d *draft, scopeOf func(path string) (scope, rest string)) {
 	kept := loadValues(d.next)
@@ -44,13 +57,11 @@ func keepInert(d *draft, scopeOf func(path string) (scope, rest string)) {
 		if scope == "" || strings.Contains(rest, "[") {
 			continue
 		}
-		if kept[scope] == nil {
-			kept[scope] = map[string]any{}
-		}
-		kept[scope][rest] = value.Value
+		kept.set(scope, rest, value.Value)
 	}
+	recordUnsupported(d, kept, scopeOf)
 	for scope := range kept {
-		if scope != meta.ScopeCluster && d.next.AgentPool(scope) == nil {
+		if !hasScope(d.next, scope) {
 			delete(kept, scope)
 		}
 	}

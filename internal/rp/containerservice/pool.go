@@ -42,6 +42,7 @@ func (p *Provider) getPool(w http.ResponseWriter, r *arm.Request) error {
 	if profile == nil {
 		return poolNotFound(r)
 	}
+	tellUnsupported(w, cluster.UnsupportedPaths()[name])
 	return arm.WriteJSON(w, http.StatusOK, p.poolBody(r, cluster, profile, projections[cluster.Name][name]))
 }
 
@@ -95,6 +96,7 @@ func (p *Provider) putPool(w http.ResponseWriter, r *arm.Request) error {
 			status = http.StatusCreated
 		}
 		p.async(r, id, false).Set(w, r)
+		tellUnsupported(w, d.next.UnsupportedPaths()[name])
 		return arm.WriteJSON(w, status, p.poolBody(r, d.next, d.next.AgentPool(name), projections[d.next.Name][name]))
 	})
 }

@@ -2,7 +2,7 @@
 // it turns requests for managed clusters and agent pools into the desired state
 // of ManagedCluster objects, one object write each, and what controllers
 // observed back into answers. The way of a write is decode, default, validate
-// (properties.go, convert.go, validate_*.go), admit (admit_*.go: pure functions
+// (property, convert.go, validate_*.go), admit (admit_*.go: pure functions
 // over old, new and facts), write (write.go). It runs nothing itself.
 package containerservice
 
@@ -44,6 +44,9 @@ type Options struct {
 	// AllowNoAgentPools accepts clusters without pools, for customers who bring
 	// their own nodes.
 	AllowNoAgentPools bool
+	// RecordUnsupported keeps the values of properties that nothing acts on, and
+	// lists them, instead of refusing them.
+	RecordUnsupported bool
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -66,6 +69,9 @@ func NewProvider(options Options) (*Provider, error) {
 	pools, err := arm.NewSchema(property.Pool())
 	if err != nil {
 		return nil, err
+	}
+	if options.RecordUnsupported {
+		clusters, pools = clusters.Recording(), pools.Recording()
 	}
 	return &Provider{Options: options, clusterSchema: clusters, poolSchema: pools}, nil
 }
