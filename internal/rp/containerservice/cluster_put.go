@@ -63,6 +63,7 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	convertCluster(d, request, requestID(r), p.Location)
 	validateCluster(d, request, requestID(r), p.Location)
 	validatePools(d, p.AllowNoAgentPools)
+	p.checkRules(r, d, request)
 	keepInert(d, clusterScope(request))
 	if old == nil { // an address plan never changes, and the hosts' ranges may
 		admitNetwork(d, known.publicRanges)

@@ -122,6 +122,7 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	request.Properties.Name = name
 	setPool(&d.next.Spec, convertPool(d, request.Properties, "properties."))
 	validatePools(d, p.AllowNoAgentPools)
+	p.checkPoolRules(r, d, name)
 	if cluster.AgentPool(name) == nil || cluster.AgentPool(name).Count < d.next.AgentPool(name).Count {
 		validatePodRoom(d)
 	}

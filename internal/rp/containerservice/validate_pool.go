@@ -64,6 +64,7 @@ func (p poolDraft) validate() {
 	if pool.MaxPods < minMaxPods || pool.MaxPods > maxMaxPods {
 		p.fields.Invalid(p.at("maxPods"), "The maxPods %d is out of range: it is %d to %d.", pool.MaxPods, minMaxPods, maxMaxPods)
 	}
+	p.validateSystem()
 	p.validateLabels()
 	for i, taint := range pool.NodeTaints {
 		if why := checkTaint(taint); why != "" {
