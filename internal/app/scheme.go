@@ -11,6 +11,7 @@ import (
 	authorization "berth.dev/berth/api/authorization/v1alpha1"
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
+	managedidentity "berth.dev/berth/api/managedidentity/v1alpha1"
 	networkapi "berth.dev/berth/api/network/v1alpha1"
 	resources "berth.dev/berth/api/resources/v1alpha1"
 )
@@ -23,6 +24,7 @@ func newScheme() (*runtime.Scheme, error) {
 		authorization.AddToScheme(scheme),
 		containerservice.AddToScheme(scheme),
 		hostapi.AddToScheme(scheme),
+		managedidentity.AddToScheme(scheme),
 		networkapi.AddToScheme(scheme),
 		resources.AddToScheme(scheme),
 	)

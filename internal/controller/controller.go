@@ -14,6 +14,7 @@ import (
 	"berth.dev/berth/internal/controller/command"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
+	"berth.dev/berth/internal/controller/managedidentity"
 	"berth.dev/berth/internal/controller/operation"
 	"berth.dev/berth/internal/controller/resourcegroup"
 	"berth.dev/berth/internal/controller/service"
@@ -64,8 +65,9 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 		"command": command.NewController(command.Config{
 			Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants, Releases: d.Releases,
 		}).Register(manager, tenants),
-		"resourcegroup": resourcegroup.NewController(c, reader, d.Clock).Register(manager),
-		"operation":     operation.NewController(c, reader, d.Clock, d.History).Register(manager),
+		"managedidentity": managedidentity.NewController(c, reader).Register(manager),
+		"resourcegroup":   resourcegroup.NewController(c, reader, d.Clock).Register(manager),
+		"operation":       operation.NewController(c, reader, d.Clock, d.History).Register(manager),
 	} {
 		if err != nil {
 			return fmt.Errorf("adding the controller %s: %w", name, err)

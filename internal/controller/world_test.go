@@ -23,12 +23,14 @@ import (
 	authorizationv1 "berth.dev/berth/api/authorization/v1alpha1"
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	hostv1 "berth.dev/berth/api/host/v1alpha1"
+	managedidentityv1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	resourcesv1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/agentpool"
 	"berth.dev/berth/internal/controller/certificate"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
+	"berth.dev/berth/internal/controller/managedidentity"
 	"berth.dev/berth/internal/controller/operation"
 	"berth.dev/berth/internal/controller/resourcegroup"
 	"berth.dev/berth/internal/controller/service"
@@ -112,7 +114,7 @@ func newWorld(t *testing.T) *world {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, containerservicev1.AddToScheme, hostv1.AddToScheme,
-		networkv1.AddToScheme, resourcesv1.AddToScheme, authorizationv1.AddToScheme,
+		networkv1.AddToScheme, resourcesv1.AddToScheme, authorizationv1.AddToScheme, managedidentityv1.AddToScheme,
 	} {
 		must(t, add(scheme))
 	}
@@ -160,6 +162,7 @@ func (w *world) start() {
 		{"service", &containerservicev1.ManagedClusterList{}, service.NewController(service.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry}).Reconcile},
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
+		{"managedidentity", &managedidentityv1.UserAssignedIdentityList{}, managedidentity.NewController(c, c).Reconcile},
 	}
 }
 

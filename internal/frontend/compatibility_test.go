@@ -20,6 +20,7 @@ import (
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/containerservice/property"
+	"berth.dev/berth/internal/rp/managedidentity"
 	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
 )
@@ -55,7 +56,7 @@ func renderPage(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}, clients: &principal.Provider{}}
+	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}, clients: &principal.Provider{}, identities: &managedidentity.Provider{}}
 	var served, notBuilt []arm.Route
 	for _, route := range f.routes(clusters) {
 		if route.NotBuilt != "" {

@@ -19,6 +19,7 @@ import (
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
+	"berth.dev/berth/internal/rp/managedidentity"
 	"berth.dev/berth/internal/rp/operation"
 	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
@@ -59,13 +60,14 @@ type Config struct {
 
 // frontend is the handler.
 type frontend struct {
-	config    Config
-	router    *arm.Router
-	resources *resources.Provider
-	roles     *authorization.Provider
-	clients   *principal.Provider
-	metrics   *metrics
-	throttle  *throttle.Throttle
+	config     Config
+	router     *arm.Router
+	resources  *resources.Provider
+	roles      *authorization.Provider
+	clients    *principal.Provider
+	identities *managedidentity.Provider
+	metrics    *metrics
+	throttle   *throttle.Throttle
 }
 
 // New makes the handler.
@@ -99,7 +101,9 @@ func New(config Config) (http.Handler, error) {
 		Client: config.Client, Tokens: config.Tokens, TenantID: config.TenantID, Location: config.Location, Exists: f.resources.Exists, Now: config.Now,
 	}
 	f.clients = &principal.Provider{Client: config.Client, Tokens: config.Tokens, Location: config.Location, Now: config.Now}
+	f.identities = &managedidentity.Provider{Client: config.Client, TenantID: config.TenantID, Location: config.Location}
 	f.resources.Namespaces = append(f.resources.Namespaces,
+		resources.Namespace{Name: managedidentity.Namespace, Types: resourceTypes(f.identities.ResourceTypes()), List: f.identities.ListResources},
 		resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())},
 		resources.Namespace{Name: principal.Namespace, Types: resourceTypes(f.clients.ResourceTypes())})
 	if f.metrics, err = newMetrics(config.Registerer); err != nil {
@@ -118,6 +122,7 @@ func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
 	routes = append(routes, clusters.Routes()...)
 	routes = append(routes, f.roles.Routes()...)
 	routes = append(routes, f.clients.Routes()...)
+	routes = append(routes, f.identities.Routes()...)
 	routes = append(routes, f.resources.Routes()...)
 	routes = append(routes, f.config.Tokens.Routes()...)
 	return routes

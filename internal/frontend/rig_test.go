@@ -26,6 +26,7 @@ import (
 	authorizationv1alpha1 "berth.dev/berth/api/authorization/v1alpha1"
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	hostv1alpha1 "berth.dev/berth/api/host/v1alpha1"
+	managedidentityv1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	resourcesv1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/history"
@@ -61,7 +62,7 @@ func newRig(t *testing.T, change ...func(*frontend.Config)) *rig {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, authorizationv1alpha1.AddToScheme, containerservicev1alpha1.AddToScheme,
-		hostv1alpha1.AddToScheme, resourcesv1alpha1.AddToScheme,
+		hostv1alpha1.AddToScheme, resourcesv1alpha1.AddToScheme, managedidentityv1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	authorizationv1 "berth.dev/berth/api/authorization/v1alpha1"
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	managedidentityv1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
 )
@@ -72,4 +73,12 @@ func clusterID(cluster *containerservicev1.ManagedCluster) arm.ResourceID {
 		SubscriptionID: cluster.Spec.SubscriptionID, ResourceGroup: cluster.Spec.ResourceGroup, Provider: "Microsoft.ContainerService",
 		Types: []string{"managedClusters"}, Names: []string{cluster.Spec.Name},
 	}
+}
+
+// Identity is the scope of a user-assigned identity.
+func Identity(identity *managedidentityv1.UserAssignedIdentity) string {
+	return arm.ResourceID{
+		SubscriptionID: identity.Spec.SubscriptionID, ResourceGroup: identity.Spec.ResourceGroup, Provider: "Microsoft.ManagedIdentity",
+		Types: []string{"userAssignedIdentities"}, Names: []string{identity.Spec.Name},
+	}.String()
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	managedidentityv1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controller/grant"
@@ -43,6 +44,7 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Named("resourcegroup").
 		For(&v1alpha1.ResourceGroup{}).
 		Watches(&containerservicev1.ManagedCluster{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		Watches(&managedidentityv1.UserAssignedIdentity{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 4,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
@@ -50,29 +52,31 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Complete(c)
 }
 
-// groupOf maps a cluster to the group that it lies in.
+// groupOf maps a resource to the group that it lies in.
 func (c *Controller) groupOf(ctx context.Context, object client.Object) []reconcile.Request {
-	cluster, ok := object.(*containerservicev1.ManagedCluster)
-	if !ok {
-		return nil
-	}
 	var groups v1alpha1.ResourceGroupList
 	if err := c.client.List(ctx, &groups); err != nil {
 		return nil // the cache is stopping
 	}
 	var requests []reconcile.Request
 	for i := range groups.Items {
-		if holds(&groups.Items[i], cluster) {
+		if holds(&groups.Items[i], object) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&groups.Items[i])})
 		}
 	}
 	return requests
 }
 
-// holds says that a cluster lies in a group; names in ARM have no case.
-func holds(group *v1alpha1.ResourceGroup, cluster *containerservicev1.ManagedCluster) bool {
-	return strings.EqualFold(group.Spec.SubscriptionID, cluster.Spec.SubscriptionID) &&
-		strings.EqualFold(group.Spec.Name, cluster.Spec.ResourceGroup)
+// holds says that a resource lies in a group; names in ARM have no case.
+func holds(group *v1alpha1.ResourceGroup, object client.Object) bool {
+	var subscriptionID, name string
+	switch o := object.(type) {
+	case *containerservicev1.ManagedCluster:
+		subscriptionID, name = o.Spec.SubscriptionID, o.Spec.ResourceGroup
+	case *managedidentityv1.UserAssignedIdentity:
+		subscriptionID, name = o.Spec.SubscriptionID, o.Spec.ResourceGroup
+	}
+	return strings.EqualFold(group.Spec.SubscriptionID, subscriptionID) && strings.EqualFold(group.Spec.Name, name)
 }
 
 // Reconcile holds a group by its finalizer, and empties one that is deleted.
@@ -120,6 +124,11 @@ func (c *Controller) finalize(ctx context.Context, group *v1alpha1.ResourceGroup
 		errs = append(errs, c.report(ctx, group, "waiting for the managed clusters "+strings.Join(left, ", ")+" to be deleted"))
 		return errors.Join(errs...)
 	}
+	if waits, err := c.identities(ctx, group); waits != "" {
+		return errors.Join(err, c.report(ctx, group, waits))
+	} else if err != nil {
+		return err
+	}
 	revoker := grant.Revoker{Client: c.client, Reader: c.reader}
 	if err := revoker.Revoke(ctx, grant.Group(group.Spec.SubscriptionID, group.Spec.Name)); err != nil {
 		return err
@@ -129,6 +138,33 @@ func (c *Controller) finalize(ctx context.Context, group *v1alpha1.ResourceGroup
 		return fmt.Errorf("removing the finalizer: %w", err)
 	}
 	return nil
+}
+
+// identities deletes the group's identities, after the clusters that may act
+// under them, and says which are left.
+func (c *Controller) identities(ctx context.Context, group *v1alpha1.ResourceGroup) (waits string, err error) {
+	var list managedidentityv1.UserAssignedIdentityList
+	if err := c.reader.List(ctx, &list); err != nil {
+		return "", fmt.Errorf("listing identities: %w", err)
+	}
+	var left []string
+	var errs []error
+	for i := range list.Items {
+		identity := &list.Items[i]
+		if !holds(group, identity) {
+			continue
+		}
+		left = append(left, identity.Spec.Name)
+		if identity.DeletionTimestamp == nil {
+			if err := c.client.Delete(ctx, identity); client.IgnoreNotFound(err) != nil {
+				errs = append(errs, fmt.Errorf("deleting identity %s: %w", identity.Name, err))
+			}
+		}
+	}
+	if len(left) == 0 {
+		return "", nil
+	}
+	return "waiting for the identities " + strings.Join(left, ", ") + " to be deleted", errors.Join(errs...)
 }
 
 // report tells what the deletion waits for.

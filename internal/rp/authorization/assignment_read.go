@@ -9,6 +9,7 @@ import (
 
 	authorizationv1alpha1 "berth.dev/berth/api/authorization/v1alpha1"
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	managedidentityv1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
 )
@@ -90,8 +91,8 @@ func decode(table []arm.Property, raw []byte, fields *arm.FieldErrors, into any)
 	return body, body.Decode(into)
 }
 
-// checkPrincipal looks for a principal among service principals and the
-// identities of clusters. A caller that names the principal's type says that
+// checkPrincipal looks for a principal among service principals, the identities
+// of clusters and those that users made. A caller that names the principal's type says that
 // it knows better, as with Azure, where a new principal may not be seen yet.
 func (p *Provider) checkPrincipal(ctx context.Context, id string) error {
 	var principals authorizationv1alpha1.ServicePrincipalList
@@ -109,6 +110,15 @@ func (p *Provider) checkPrincipal(ctx context.Context, id string) error {
 	}
 	for i := range clusters.Items {
 		if strings.EqualFold(clusters.Items[i].Spec.IdentityPrincipalID, id) {
+			return nil
+		}
+	}
+	var identities managedidentityv1alpha1.UserAssignedIdentityList
+	if err := p.Client.List(ctx, &identities); err != nil {
+		return err
+	}
+	for i := range identities.Items {
+		if strings.EqualFold(identities.Items[i].Spec.PrincipalID, id) && identities.Items[i].DeletionTimestamp == nil {
 			return nil
 		}
 	}

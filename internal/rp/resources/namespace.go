@@ -102,9 +102,10 @@ func (p *Provider) listResources(w http.ResponseWriter, r *arm.Request) error {
 }
 
 // Exists is nil if a resource group, a tracked resource or what is nested in one
-// is there, and ARM's answer otherwise.
+// is there to stay, and ARM's answer otherwise: what is being deleted takes
+// along what was granted on it, and would miss what is granted from then on.
 func (p *Provider) Exists(ctx context.Context, id arm.ResourceID) error {
-	if _, err := Group(ctx, p.Client, id.SubscriptionID, id.ResourceGroup); err != nil || id.Provider == "" {
+	if _, err := WritableGroup(ctx, p.Client, id.SubscriptionID, id.ResourceGroup); err != nil || id.Provider == "" {
 		return err
 	}
 	for _, n := range p.Namespaces {
@@ -128,5 +129,12 @@ func (n Namespace) has(ctx context.Context, id arm.ResourceID) (bool, error) {
 		return n.HasNested(ctx, id)
 	}
 	all, err := n.List(ctx, id.SubscriptionID, id.ResourceGroup)
-	return slices.ContainsFunc(all, func(r Resource) bool { return strings.EqualFold(r.ID, id.String()) }), err
+	if err != nil {
+		return false, err
+	}
+	at := slices.IndexFunc(all, func(r Resource) bool { return strings.EqualFold(r.ID, id.String()) })
+	if at >= 0 && all[at].ProvisioningState == "Deleting" {
+		return false, arm.NewError(http.StatusConflict, "ResourceBeingDeleted", "The resource '%s' is being deleted.", id)
+	}
+	return at >= 0, nil
 }

@@ -1,0 +1,19 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// SchemeGroupVersion is the group and version of the kinds in this package.
+func SchemeGroupVersion() schema.GroupVersion {
+	return schema.GroupVersion{Group: "managedidentity.berth.dev", Version: "v1alpha1"}
+}
+
+// AddToScheme registers the kinds of this package.
+func AddToScheme(scheme *runtime.Scheme) error {
+	scheme.AddKnownTypes(SchemeGroupVersion(), &UserAssignedIdentity{}, &UserAssignedIdentityList{})
+	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())
+	return nil
+}

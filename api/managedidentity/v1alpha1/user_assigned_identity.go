@@ -1,0 +1,57 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// UserAssignedIdentityFinalizer holds an identity until the roles that were
+// given to it and on it are gone.
+const UserAssignedIdentityFinalizer = "managedidentity.berth.dev/user-assigned-identity"
+
+// UserAssignedIdentity is a principal without credentials of its own. Resources
+// are given it; role assignments name it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=uai
+// +kubebuilder:printcolumn:name="Group",type=string,JSONPath=`.spec.resourceGroup`
+// +kubebuilder:printcolumn:name="Identity",type=string,JSONPath=`.spec.name`
+// +kubebuilder:printcolumn:name="Principal",type=string,JSONPath=`.spec.principalID`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type UserAssignedIdentity struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec UserAssignedIdentitySpec `json:"spec"`
+}
+
+// UserAssignedIdentitySpec is what an identity is.
+// +kubebuilder:validation:XValidation:rule="self.principalID == oldSelf.principalID && self.clientID == oldSelf.clientID && self.tenantID == oldSelf.tenantID",message="the ids of an identity are immutable"
+type UserAssignedIdentitySpec struct {
+	// SubscriptionID is the GUID of the subscription that it lies in.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="subscriptionID is immutable"
+	SubscriptionID string `json:"subscriptionID"`
+	// ResourceGroup and Name are in the casing of the caller who made it.
+	// +kubebuilder:validation:MinLength=1
+	ResourceGroup string `json:"resourceGroup"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Name string `json:"name"`
+	// Location is the region's name, lower case without spaces.
+	Location string `json:"location"`
+	// Tags are the caller's own key and value pairs.
+	// +optional
+	Tags map[string]string `json:"tags,omitempty"`
+	// TenantID is the GUID of the tenant that the principal belongs to.
+	TenantID string `json:"tenantID"`
+	// PrincipalID is the GUID that role assignments name, ClientID the one that
+	// who acts under the identity names it by.
+	PrincipalID string `json:"principalID"`
+	ClientID    string `json:"clientID"`
+}
+
+// UserAssignedIdentityList is a list of identities.
+//
+// +kubebuilder:object:root=true
+type UserAssignedIdentityList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []UserAssignedIdentity `json:"items"`
+}
