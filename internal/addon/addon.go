@@ -25,6 +25,10 @@ const FieldManager = "berth"
 // BootstrappersGroup is the group of the bootstrap tokens of machines.
 const BootstrappersGroup = "system:bootstrappers:berth"
 
+// MonitoringGroup is the group of the credential for monitoring: its holders read
+// state, metrics and logs, and no Secrets.
+const MonitoringGroup = "berth:cluster-monitoring-users"
+
 // manifests are applied in the order of their names: nodes can join before DNS is there.
 //
 //go:embed manifests/*.yaml

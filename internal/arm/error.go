@@ -68,7 +68,7 @@ const (
 	CodeNotSupported          = "PropertyNotSupported"
 	CodeChangeNotAllowed      = "PropertyChangeNotAllowed"
 	CodeOperationNotAllowed   = "OperationNotAllowed"
-	CodeNotImplemented        = "NotImplemented"
+	CodeNotImplemented        = "NotSupported"
 	CodeMultiple              = "MultipleErrorsOccurred"
 )
 

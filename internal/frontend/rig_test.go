@@ -69,7 +69,7 @@ func newRig(t *testing.T, change ...func(*frontend.Config)) *rig {
 		}
 	}
 	r.store = fake.NewClientBuilder().WithScheme(scheme).
-		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}).
+		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}).
 		WithObjects(seed()...).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {

@@ -46,6 +46,9 @@ func (h *Handlers) Start(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := r.ReadBody(w); err != nil {
+		return err
+	}
 	payload, err := readPayload(r)
 	if err != nil {
 		return err
@@ -107,8 +110,6 @@ func readPayload(r *arm.Request) (*v1alpha1.CommandPayload, error) {
 		fields.Invalid(body.Path("command"), "The command is empty; it is a line for a shell, such as 'kubectl get pods -A'.")
 	case len(read.Command) > command.MaxLine:
 		fields.Invalid(body.Path("command"), "The command has %d bytes; at most %d are allowed. Attach a script in 'context'.", len(read.Command), command.MaxLine)
-	case strings.ContainsRune(read.Command, 0):
-		fields.Invalid(body.Path("command"), "The command has a NUL character in it.")
 	}
 	if read.Context != "" {
 		payload.Files, err = readFiles(read.Context, body.Path("context"), fields)
