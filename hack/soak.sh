@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the long forms of the fault tests on real clusters; needs root.
+# Runs every fuzz target for a minute (hack/fuzz.sh), then the long forms of the
+# fault tests on real clusters; needs root.
 #
 # KILLS is how many random kills there are (100 unless set), BERTH_E2E_SEED
 # repeats a run's, RUN selects tests by pattern.
@@ -10,6 +11,7 @@ if [ "$(id -u)" != 0 ]; then
   echo "the fault tests need root: sudo make soak" >&2
   exit 1
 fi
+hack/fuzz.sh
 hack/build.sh bin
 BERTH_E2E_SOAK=1 BERTH_E2E_KILLS="${KILLS:-100}" \
   go test -tags e2e -count 1 -v -timeout 90m -run "${RUN:-Kill|Reboot|Adopt|Full}" ./test/e2e

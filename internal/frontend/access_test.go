@@ -108,7 +108,7 @@ func TestAForgedExpiredOrForeignTokenIsRefused(t *testing.T) {
 }
 
 // form asks for a token with the owner's credentials and what is given.
-func (r *rig) form(t *testing.T, path string, values url.Values) answer {
+func (r *rig) form(t testing.TB, path string, values url.Values) answer {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {ownerID}, "client_secret": {secret}}
 	for name, value := range values {

@@ -18,8 +18,6 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"berth.dev/berth/internal/arm"
 )
 
 func TestATokenThatIsNotExactlyRightIsRefused(t *testing.T) {
@@ -193,37 +191,4 @@ func TestHeadersAndBodiesThatAreMadeToHarmAreRefused(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzNoBodyMakesTheServiceFail(f *testing.F) {
-	for _, seed := range []string{`{"location":"local"}`, azBody, `{"properties":{"roleDefinitionId":"x","principalId":"y"}}`,
-		`{"properties":{"roleName":"x","permissions":[{"actions":["*"]}],"assignableScopes":["/subscriptions/x"]}}`, `{"properties":{"displayName":"x"}}`, `[`, `{"tags":null}`} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		r := newRig(t)
-		r.group()
-		for _, path := range []string{groupPath, clusterPath, clusterPath + "/agentPools/a", groupPath + assignmentsIn + assignmentName + "?api-version=2022-04-01",
-			groupPath + rolesIn + roleName + "?api-version=2022-04-01", principalPath + berthVersion} {
-			if a := r.call("PUT", path, body); a.status >= 500 || a.status == 0 {
-				t.Errorf("%s with %q: %d %s", path, body, a.status, a.raw)
-			}
-		}
-	})
-}
-
-func FuzzAResourceIDIsReadOrRefusedAndPrintsAsItWasRead(f *testing.F) {
-	for _, seed := range []string{groupPath, clusterPath, "/subscriptions/x", "//", "/subscriptions/a/providers/b/c/d/e/f", "/subscriptions/\x00/resourceGroups/.."} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		id, err := arm.ParseResourceID(text)
-		if err != nil {
-			return
-		}
-		again, err := arm.ParseResourceID(id.String())
-		if err != nil || !again.Equal(id) {
-			t.Errorf("%q is read as %+v, which prints as %q: %v", text, id, id.String(), err)
-		}
-	})
 }

@@ -47,7 +47,7 @@ const (
 // rig is a whole front end over a store in memory. Tests play the controllers
 // by writing objects.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	server  *httptest.Server
 	store   client.WithWatch
 	history *history.Store
@@ -56,7 +56,7 @@ type rig struct {
 	token  string
 }
 
-func newRig(t *testing.T, change ...func(*frontend.Config)) *rig {
+func newRig(t testing.TB, change ...func(*frontend.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t}
 	scheme := runtime.NewScheme()
