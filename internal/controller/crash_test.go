@@ -58,6 +58,16 @@ func stories() map[string]story {
 			event:  func(w *world) { w.remove("delete-group", "ResourceGroup", "group", "uid-of-group") },
 			check:  func(w *world) { none(w); w.granted("subscription") },
 		},
+		"delete a group with an identity": {
+			before: func(w *world) { w.group(); w.put("demo", 0); w.identity(); w.live() },
+			event:  func(w *world) { w.remove("delete-group", "ResourceGroup", "group", "uid-of-group") },
+			check:  func(w *world) { none(w); w.granted("elsewhere"); w.noIdentity() },
+		},
+		"delete an identity": {
+			before: func(w *world) { w.identity(); w.live() },
+			event:  func(w *world) { w.deleteIdentity() },
+			check:  func(w *world) { w.granted("elsewhere"); w.noIdentity() },
+		},
 		"delete a pool on which roles are granted": {
 			before: func(w *world) { two(w); w.addPool("extra"); w.grantAround() },
 			event:  func(w *world) { w.removePool("extra") },
@@ -111,13 +121,3 @@ func killed(t *testing.T, s story, n int) {
 	w.live()
 	s.check(w)
 }
-		"delete a group with an identity": {
-			before: func(w *world) { w.group(); w.put("demo", 0); w.identity(); w.live() },
-			event:  func(w *world) { w.remove("delete-group", "ResourceGroup", "group", "uid-of-group") },
-			check:  func(w *world) { none(w); w.granted("elsewhere"); w.noIdentity() },
-		},
-		"delete an identity": {
-			before: func(w *world) { w.identity(); w.live() },
-			event:  func(w *world) { w.deleteIdentity() },
-			check:  func(w *world) { w.granted("elsewhere"); w.noIdentity() },
-		},

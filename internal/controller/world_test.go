@@ -160,9 +160,9 @@ func (w *world) start() {
 		{"machine", &containerservicev1.MachineList{}, machine.NewController(machine.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry}).Reconcile},
 		{"certificate", &containerservicev1.ManagedClusterList{}, certificate.NewController(c, w.clock, w.registry).Reconcile},
 		{"service", &containerservicev1.ManagedClusterList{}, service.NewController(service.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry}).Reconcile},
+		{"managedidentity", &managedidentityv1.UserAssignedIdentityList{}, managedidentity.NewController(c, c).Reconcile},
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
-		{"managedidentity", &managedidentityv1.UserAssignedIdentityList{}, managedidentity.NewController(c, c).Reconcile},
 	}
 }
 
