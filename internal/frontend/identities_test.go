@@ -135,7 +135,7 @@ func TestABadIdentityIsAnsweredClearlyAndChangesNothing(t *testing.T) {
 		"a missing group":        {strings.Replace(identityPath, "/rg/", "/none/", 1), `{"location":"local"}`, want{404, "ResourceGroupNotFound", "", ""}},
 		"an unknown property":    {identityPath, `{"location":"local","properties":{"x":1}}`, want{400, "", "properties.x", ""}},
 		"isolation":              {identityPath, `{"location":"local","properties":{"isolationScope":"Regional"}}`, want{400, "PropertyNotSupported", "properties.isolationScope", "one region"}},
-		"a federated credential": {identityPath + "/federatedIdentityCredentials/x", `{}`, want{501, "NotImplemented", "", "Federating"}},
+		"a federated credential": {identityPath + "/federatedIdentityCredentials/x", `{}`, want{501, "NotSupported", "", "Federating"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.writes = 0
