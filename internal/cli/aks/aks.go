@@ -6,6 +6,7 @@ package aks
 import (
 	"github.com/spf13/cobra"
 
+	clustercommand "berth.dev/berth/internal/cli/aks/command"
 	"berth.dev/berth/internal/cli/aks/nodepool"
 	"berth.dev/berth/internal/cli/output"
 	"berth.dev/berth/internal/cli/session"
@@ -30,6 +31,7 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newScale(s),
 		newShow(s),
 		newWait(s),
+		clustercommand.NewCommand(s),
 		nodepool.NewCommand(s),
 	)
 	return command
