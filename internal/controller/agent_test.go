@@ -13,11 +13,13 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/addon"
 	"berth.dev/berth/internal/controller/condition"
@@ -35,8 +37,10 @@ func (w *world) agent() (changed bool) {
 	for i := range planes.Items {
 		plane := &planes.Items[i]
 		changed = w.observe(plane, containerservicev1.ControlPlaneFinalizer, &plane.Status.ObservedGeneration, func() {
-			plane.Status.Version = plane.Spec.KubernetesVersion
-			w.setTrue(&plane.Status.Conditions, containerservicev1.ConditionReleaseReady, containerservicev1.ConditionReady)
+			if w.powered(plane, plane.Spec.PowerState, &plane.Status.Conditions, containerservicev1.ConditionReady) {
+				plane.Status.Version = plane.Spec.KubernetesVersion
+				w.setTrue(plane, &plane.Status.Conditions, containerservicev1.ConditionReleaseReady)
+			}
 		}) || changed
 	}
 	var networks networkv1.VirtualNetworkList
@@ -44,7 +48,7 @@ func (w *world) agent() (changed bool) {
 	for i := range networks.Items {
 		network := &networks.Items[i]
 		changed = w.observe(network, networkv1.VirtualNetworkFinalizer, &network.Status.ObservedGeneration, func() {
-			w.setTrue(&network.Status.Conditions, "Ready")
+			w.setTrue(network, &network.Status.Conditions, "Ready")
 		}) || changed
 	}
 	var balancers networkv1.LoadBalancerList
@@ -52,7 +56,7 @@ func (w *world) agent() (changed bool) {
 	for i := range balancers.Items {
 		balancer := &balancers.Items[i]
 		changed = w.observe(balancer, "", &balancer.Status.ObservedGeneration, func() {
-			w.setTrue(&balancer.Status.Conditions, "Ready")
+			w.setTrue(balancer, &balancer.Status.Conditions, "Ready")
 		}) || changed
 	}
 	var machines containerservicev1.MachineList
@@ -60,12 +64,13 @@ func (w *world) agent() (changed bool) {
 	for i := range machines.Items {
 		machine := &machines.Items[i]
 		var observed int64
-		if containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) {
-			observed = machine.Generation
+		if c := apimeta.FindStatusCondition(machine.Status.Conditions, containerservicev1.ConditionProvisioned); c != nil {
+			observed = c.ObservedGeneration
 		}
 		changed = w.observe(machine, containerservicev1.MachineFinalizer, &observed, func() {
 			machine.Status.NodeImage = "BerthDebian-12"
-			w.setTrue(&machine.Status.Conditions, containerservicev1.ConditionProvisioned, containerservicev1.ConditionNetworked)
+			w.powered(machine, machine.Spec.PowerState, &machine.Status.Conditions,
+				containerservicev1.ConditionProvisioned, containerservicev1.ConditionNetworked)
 		}) || changed
 	}
 	return changed
@@ -98,10 +103,25 @@ func (w *world) settled(err error) {
 	}
 }
 
-func (w *world) setTrue(conditions *[]metav1.Condition, types ...string) {
+func (w *world) setTrue(o client.Object, conditions *[]metav1.Condition, types ...string) {
 	for _, conditionType := range types {
-		condition.Stamp{Time: w.clock.Now()}.Set(conditions, conditionType, condition.True(""))
+		condition.Stamp{Generation: o.GetGeneration(), Time: w.clock.Now()}.Set(conditions, conditionType, condition.True(""))
 	}
+}
+
+// powered tells conditions that are true of what runs, as its power state says,
+// and says whether it runs.
+func (w *world) powered(o client.Object, state meta.PowerState, conditions *[]metav1.Condition, types ...string) bool {
+	if state != meta.PowerStopped {
+		w.setTrue(o, conditions, types...)
+		apimeta.RemoveStatusCondition(conditions, containerservicev1.ConditionStopped)
+		return true
+	}
+	for _, conditionType := range types {
+		condition.Stamp{Generation: o.GetGeneration(), Time: w.clock.Now()}.Set(conditions, conditionType, condition.Stopped(""))
+	}
+	w.setTrue(o, conditions, containerservicev1.ConditionStopped)
+	return false
 }
 
 // kubelets join as real ones do: once the machine runs and the tenant has its
@@ -117,13 +137,20 @@ func (w *world) kubelets() (changed bool) {
 	for i := range machines.Items {
 		machine := &machines.Items[i]
 		cluster := &containerservicev1.ManagedCluster{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.ClusterName}}
-		if !w.exists(cluster) || cluster.Status.Address == "" || machine.DeletionTimestamp != nil ||
+		if !w.exists(cluster) || cluster.Status.Address == "" || !w.answers(cluster) || machine.DeletionTimestamp != nil ||
 			!containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) {
 			continue
 		}
 		changed = w.join(w.tenantAPI(cluster.Status.Address), machine) || changed
 	}
 	return changed
+}
+
+// answers says whether the API server of a cluster runs.
+func (w *world) answers(cluster *containerservicev1.ManagedCluster) bool {
+	w.t.Helper()
+	plane := &containerservicev1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Name: cluster.Spec.Incarnation}}
+	return w.exists(plane) && containerservicev1.ConditionTrue(plane.Status.Conditions, containerservicev1.ConditionReady)
 }
 
 // join takes the next step of one kubelet.
@@ -152,9 +179,12 @@ func (w *world) join(api client.Client, machine *containerservicev1.Machine) boo
 	case w.sign(api, clientRequest), w.sign(api, serving):
 	case len(clientRequest.Status.Certificate) > 0 && nodeErr != nil:
 		must(w.t, api.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.NodeName}, Status: corev1.NodeStatus{
-			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}},
+			Conditions: []corev1.NodeCondition{w.alive()},
 			NodeInfo:   corev1.NodeSystemInfo{KubeletVersion: "v" + machine.Spec.KubernetesVersion},
 		}}))
+	case nodeErr == nil && w.restarted(machine, node):
+		node.Status.Conditions = []corev1.NodeCondition{w.alive()}
+		must(w.t, api.Status().Update(ctx, node))
 	case nodeErr == nil && serving == nil:
 		must(w.t, api.Create(ctx, &certificatesv1.CertificateSigningRequest{
 			ObjectMeta: metav1.ObjectMeta{Name: "serving-" + machine.Name},
@@ -169,6 +199,19 @@ func (w *world) join(api client.Client, machine *containerservicev1.Machine) boo
 		return false
 	}
 	return true
+}
+
+// alive is what a kubelet says of itself now.
+func (w *world) alive() corev1.NodeCondition {
+	return corev1.NodeCondition{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", LastHeartbeatTime: metav1.NewTime(w.clock.Now()),
+	}
+}
+
+// restarted says that a machine was started since its node told its status.
+func (w *world) restarted(machine *containerservicev1.Machine, node *corev1.Node) bool {
+	started := apimeta.FindStatusCondition(machine.Status.Conditions, containerservicev1.ConditionProvisioned)
+	return len(node.Status.Conditions) > 0 && node.Status.Conditions[0].LastHeartbeatTime.Time.Before(started.LastTransitionTime.Time)
 }
 
 // request reads a certificate request, nil if there is none.

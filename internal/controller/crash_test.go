@@ -87,8 +87,12 @@ func stories() map[string]story {
 	}
 }
 
-func TestAKillBehindAnyWriteHeals(t *testing.T) {
-	for name, s := range stories() {
+func TestAKillBehindAnyWriteHeals(t *testing.T) { heals(t, stories()) }
+
+// heals tells stories, and each again with a kill behind every write.
+func heals(t *testing.T, stories map[string]story) {
+	t.Helper()
+	for name, s := range stories {
 		t.Run(name, func(t *testing.T) {
 			whole := newWorld(t)
 			s.before(whole)

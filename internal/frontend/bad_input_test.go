@@ -168,7 +168,7 @@ func TestBadRequestsAroundTheBody(t *testing.T) {
 		"an unknown type":               {"GET", groupPath + "/providers/Microsoft.ContainerService/clusters", "", want{404, "InvalidResourceType", "", "no resource type"}},
 		"a method that is not there":    {"POST", clusterPath, "", want{405, "MethodNotAllowed", "", "GET"}},
 		"an unknown operation":          {"GET", "/subscriptions/" + subscriptionID + "/providers/Microsoft.ContainerService/locations/local/operations/x", "", want{404, "OperationNotFound", "", "not found"}},
-		"what is not built":             {"POST", clusterPath + "/stop", "", want{501, "NotSupported", "", "Stopping a cluster is not built yet"}},
+		"what is not built":             {"POST", clusterPath + "/resolvePrivateLinkServiceId", "", want{501, "NotSupported", "", "Private clusters is not built yet"}},
 		"a body over the limit":         {"PUT", clusterPath, large, want{413, "RequestContentTooLarge", "", "4 MB"}},
 		"a bad group name":              {"PUT", "/subscriptions/" + subscriptionID + "/resourceGroups/a%3Fb", `{"location":"local"}`, want{400, "InvalidResourceGroup", "resourceGroupName", "90 letters"}},
 		"a group that ends in a period": {"PUT", "/subscriptions/" + subscriptionID + "/resourceGroups/a.", `{"location":"local"}`, want{400, "InvalidResourceGroup", "resourceGroupName", "period"}},

@@ -20,6 +20,7 @@ const ManagedClusterFinalizer = "containerservice.berth.dev/managed-cluster"
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.name`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.currentKubernetesVersion`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.provisioningState`
+// +kubebuilder:printcolumn:name="Power",type=string,JSONPath=`.status.powerState`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.progress[0].phase`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.address`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -179,6 +180,9 @@ type ManagedClusterStatus struct {
 	// Creating, Updating, Scaling, Deleting, Succeeded or Failed.
 	// +optional
 	ProvisioningState string `json:"provisioningState,omitempty"`
+	// PowerState is Stopped once nothing of the cluster runs, and Running otherwise.
+	// +optional
+	PowerState meta.PowerState `json:"powerState,omitempty"`
 	// FQDN is the name of the API server in the install zone.
 	// +optional
 	FQDN string `json:"fqdn,omitempty"`
@@ -221,6 +225,10 @@ const (
 	ConditionAddonsReady = "AddonsReady"
 	// ConditionAgentPoolsReady is true if every pool has the nodes it should have, all Ready.
 	ConditionAgentPoolsReady = "AgentPoolsReady"
+	// ConditionStopped is there while something is wanted to be stopped, and true
+	// once nothing of it runs: of a cluster, an agent pool, a machine or a control
+	// plane. Address, data and disks stay.
+	ConditionStopped = "Stopped"
 	// ConditionDeleting is true while a deletion is under way; its message says what it waits for.
 	ConditionDeleting = "Deleting"
 	// ConditionReady is true if all the conditions above but Deleting are.

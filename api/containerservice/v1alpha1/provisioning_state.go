@@ -23,6 +23,7 @@ const (
 	StateRotatingEncryption   = "RotatingEncryptionKey"
 	StateRestoring            = "Restoring"
 	StateDeleting             = "Deleting"
+	StateCanceling            = "Canceling"
 	StateSucceeded            = "Succeeded"
 	StateFailed               = "Failed"
 	StateCanceled             = "Canceled"
@@ -51,6 +52,35 @@ func (c *ManagedCluster) AgentPool(name string) *AgentPoolProfile {
 // Aborted says that the last operation of a scope gave up on a caller's wish.
 func (c *ManagedCluster) Aborted(scope string) bool {
 	return slices.ContainsFunc(c.Spec.Aborted, func(a meta.AbortedOperation) bool { return a.Scope == scope })
+}
+
+// GivesUp says that whoever works on a scope is to begin nothing new: its
+// operation, or the whole cluster's, is to give up, or gave up and nothing was
+// asked for since. What was begun is brought to its next safe point, what exists is kept.
+func (c *ManagedCluster) GivesUp(scope string) bool {
+	if c.DeletionTimestamp != nil {
+		return false // what goes is to go whole
+	}
+	for _, s := range []string{scope, meta.ScopeCluster} {
+		if operation := c.Operation(s); operation != nil && operation.Abort != nil || c.Aborted(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// Stopped says that the cluster is stopped and nothing of it runs any more. One
+// that is wanted to stop runs until then.
+func (c *ManagedCluster) Stopped() bool {
+	return c.Spec.PowerState == meta.PowerStopped && ConditionTrue(c.Status.Conditions, ConditionStopped)
+}
+
+// ObservedPowerState is what a caller is told: Stopped once nothing runs.
+func (c *ManagedCluster) ObservedPowerState() meta.PowerState {
+	if c.Stopped() {
+		return meta.PowerStopped
+	}
+	return meta.PowerRunning
 }
 
 // DeriveProvisioningState is the state of the whole cluster: it follows from
@@ -82,6 +112,8 @@ func (c *ManagedCluster) DerivePoolProvisioningState(name string, pool *AgentPoo
 
 func derive(operation *meta.RunningOperation, aborted bool, failure *meta.Failure) string {
 	switch {
+	case operation != nil && operation.Abort != nil:
+		return StateCanceling
 	case operation != nil:
 		return whileRunning(operation.Verb)
 	case aborted:

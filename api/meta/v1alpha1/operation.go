@@ -24,6 +24,10 @@ const (
 	VerbRestore                  Verb = "Restore"
 )
 
+// VerbAbort is the verb of an abort, which lies in the operation that it ends and,
+// once both ended, in the history: it never runs by itself.
+const VerbAbort Verb = "Abort"
+
 // ScopeCluster is the scope of an operation on a whole managed cluster; every
 // other scope is the name of an agent pool.
 const ScopeCluster = "cluster"

@@ -52,6 +52,7 @@ func NewController(c client.Client, reader client.Reader, clock clock.PassiveClo
 	return &Controller{client: c, reader: reader, clock: clock, grants: grant.Revoker{Client: c, Reader: reader}, phases: []phase{
 		&shrink{client: c, allocator: allocator},
 		&grow{client: c, reader: reader, allocator: allocator},
+		&power{client: c},
 	}}
 }
 

@@ -24,7 +24,7 @@ type grow struct {
 }
 
 func (p *grow) Reconcile(ctx context.Context, s *scope) error {
-	if s.count() == 0 || s.network == nil || s.network.DeletionTimestamp != nil {
+	if s.count() == 0 || s.givesUp() || s.network == nil || s.network.DeletionTimestamp != nil {
 		return nil
 	}
 	if err := p.choose(ctx, s); err != nil {
@@ -108,6 +108,6 @@ func machineSpec(s *scope, slot *slot) v1alpha1.MachineSpec {
 		VMSize: profile.VMSize, OSDiskSizeGB: profile.OSDiskSizeGB, MaxPods: profile.MaxPods,
 		KubernetesVersion: profile.OrchestratorVersion,
 		Address:           slot.port.Address, PodCIDR: slot.port.PodCIDR,
-		Labels: labels(s), Taints: profile.NodeTaints,
+		Labels: labels(s), Taints: profile.NodeTaints, PowerState: profile.PowerState,
 	}
 }

@@ -60,7 +60,10 @@ func readScope(ctx context.Context, c client.Client, reader client.Reader, pool 
 	cluster := &v1alpha1.ManagedCluster{}
 	key := client.ObjectKey{Name: pool.Spec.ClusterName}
 	err := c.Get(ctx, key, cluster)
-	if apierrors.IsNotFound(err) { // machines go without their cluster: a cache is not believed that far
+	// Machines go without their cluster, and come although an operation was aborted:
+	// a cache is not believed that far.
+	if apierrors.IsNotFound(err) || err == nil && cluster.Generation < pool.Spec.ClusterGeneration {
+		cluster = &v1alpha1.ManagedCluster{}
 		err = reader.Get(ctx, key, cluster)
 	}
 	switch {

@@ -19,6 +19,9 @@ type shrink struct {
 }
 
 func (p *shrink) Reconcile(ctx context.Context, s *scope) error {
+	if s.givesUp() {
+		return nil
+	}
 	wanted := s.wanted()
 	var errs []error
 	for _, extra := range wanted[min(s.count(), len(wanted)):] {

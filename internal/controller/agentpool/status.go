@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,6 +38,13 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope, phaseErr error) 
 			True: true, Reason: condition.ReasonDeleting, Message: waits,
 		})
 		machines = condition.Outcome{Reason: condition.ReasonDeleting, Message: waits}
+	}
+	if s.stops() && s.pool.DeletionTimestamp == nil {
+		stopped := s.stoppedOutcome()
+		s.stamp().Set(&status.Conditions, v1alpha1.ConditionStopped, stopped)
+		machines = condition.Stopped("the pool is stopped: " + stopped.Message)
+	} else {
+		apimeta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStopped)
 	}
 	s.stamp().Set(&status.Conditions, v1alpha1.ConditionMachinesReady, machines)
 	s.stamp().Set(&status.Conditions, v1alpha1.ConditionReady, machines)

@@ -20,6 +20,10 @@ const (
 	ReasonError = "InternalOperationError"
 	// ReasonDeleting says that the object is on its way out.
 	ReasonDeleting = "Deleting"
+	// ReasonStopped says that nothing runs because a caller wanted that.
+	ReasonStopped = "Stopped"
+	// ReasonAborted says that the operation which would have gone on was aborted.
+	ReasonAborted = "Aborted"
 )
 
 // CodeTimedOut is the code of an operation that was still waiting at its deadline.
@@ -29,7 +33,7 @@ const CodeTimedOut = "OperationTimedOut"
 // only says that something waits is no code.
 func Code(reason string) string {
 	switch reason {
-	case "", ReasonReady, ReasonWaiting, ReasonDeleting:
+	case "", ReasonReady, ReasonWaiting, ReasonDeleting, ReasonStopped, ReasonAborted:
 		return CodeTimedOut
 	}
 	return reason
@@ -51,6 +55,15 @@ func Waiting(message string) Outcome { return Outcome{Reason: ReasonWaiting, Mes
 
 // Failed is the outcome of an attempt that failed and will be repeated.
 func Failed(err error) Outcome { return Outcome{Reason: ReasonError, Message: err.Error()} }
+
+// Stopped is the outcome of what does not run because a caller wanted that.
+func Stopped(message string) Outcome { return Outcome{Reason: ReasonStopped, Message: message} }
+
+// Aborted is the outcome of a phase that was not begun, or not gone on with,
+// because its operation was aborted.
+func Aborted() Outcome {
+	return Outcome{Reason: ReasonAborted, Message: "the operation was aborted; the next update, start or stop goes on from here"}
+}
 
 // Mirror is the outcome that a condition of another object tells, or waiting
 // with a message while that object has no such condition.

@@ -43,7 +43,10 @@ func (p *node) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error
 	s.node = found
 	outcome := readiness(found)
 	s.nodeReady = &outcome
-	return reconcile.Result{}, p.complete(ctx, s)
+	if err := p.complete(ctx, s); err != nil {
+		return reconcile.Result{}, err
+	}
+	return p.fresh(ctx, s)
 }
 
 // readiness is what the node says of itself.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
@@ -57,9 +58,19 @@ func (s *scope) readyOutcome() condition.Outcome {
 		v1alpha1.ConditionProvisioned, v1alpha1.ConditionNetworked, v1alpha1.ConditionNodeReady,
 	} {
 		outcome := condition.Mirror(s.machine.Status.Conditions, conditionType, "waiting for the host agent")
+		if outcome.True && s.hostIsBehind(conditionType) {
+			return condition.Waiting("waiting for the host agent to see the change")
+		}
 		if !outcome.True {
 			return outcome
 		}
 	}
 	return condition.True("the node is ready")
+}
+
+// hostIsBehind says that the host agent told a condition before the machine was
+// told to start or to stop.
+func (s *scope) hostIsBehind(conditionType string) bool {
+	told := apimeta.FindStatusCondition(s.machine.Status.Conditions, conditionType)
+	return conditionType == v1alpha1.ConditionProvisioned && told.ObservedGeneration < s.machine.Generation
 }

@@ -30,7 +30,7 @@ type addons struct {
 }
 
 func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
-	if !s.outcomes[v1alpha1.ConditionControlPlaneReady].True || s.credentials == nil {
+	if !s.outcomes[v1alpha1.ConditionControlPlaneReady].True || s.credentials == nil || s.planeStops() {
 		p.reportUnreachable(s)
 		return reconcile.Result{}, nil
 	}
@@ -47,7 +47,7 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if p.last(s) != digest {
+	if p.last(s) != digest && !s.givesUp() {
 		if err := addon.Apply(ctx, t.Client, objects); err != nil {
 			return reconcile.Result{}, err
 		}

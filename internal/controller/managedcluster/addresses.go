@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/naming"
@@ -25,6 +26,9 @@ type addresses struct {
 func (p *addresses) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
 	if err := p.find(ctx, s); err != nil {
 		return reconcile.Result{}, err
+	}
+	if s.givesUp() {
+		return reconcile.Result{}, nil // what was claimed and not used yet is kept, and found by the next
 	}
 	var err error
 	if !s.apiServer.IsValid() {
@@ -49,7 +53,11 @@ func (p *addresses) Reconcile(ctx context.Context, s *scope) (reconcile.Result, 
 func (p *addresses) find(ctx context.Context, s *scope) error {
 	key := client.ObjectKey{Name: s.incarnation()}
 	plane := &v1alpha1.ControlPlane{}
-	switch err := p.config.Client.Get(ctx, key, plane); {
+	var reader client.Reader = p.config.Client
+	if s.cluster.Operation(meta.ScopeCluster) != nil { // what a cache has of a former operation must not end this one
+		reader = p.config.Reader
+	}
+	switch err := reader.Get(ctx, key, plane); {
 	case err == nil:
 		s.controlPlane = plane
 		if s.apiServer, err = netip.ParseAddr(plane.Spec.Address); err != nil {

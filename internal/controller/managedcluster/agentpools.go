@@ -55,6 +55,10 @@ func (p *agentPools) unwanted(s *scope, pool *v1alpha1.AgentPool) bool {
 // ensure makes the projection of one pool, or brings it up to date.
 func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.AgentPoolProfile) error {
 	pool := s.pool(profile.Incarnation)
+	givesUp, wanted := s.cluster.GivesUp(profile.Name), s.projected(*profile)
+	if pool == nil && givesUp {
+		return nil
+	}
 	if pool == nil {
 		pool = &v1alpha1.AgentPool{
 			ObjectMeta: metav1.ObjectMeta{
@@ -62,7 +66,7 @@ func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.Age
 				Finalizers: []string{v1alpha1.AgentPoolFinalizer},
 			},
 			Spec: v1alpha1.AgentPoolSpec{
-				ClusterName: s.cluster.Name, Profile: *profile.DeepCopy(), ClusterGeneration: s.cluster.Generation,
+				ClusterName: s.cluster.Name, Profile: wanted, ClusterGeneration: s.cluster.Generation,
 			},
 		}
 		if err := p.config.Client.Create(ctx, pool); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -71,11 +75,14 @@ func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.Age
 		s.pools = append(s.pools, pool)
 		return nil
 	}
-	same := equality.Semantic.DeepEqual(pool.Spec.Profile, *profile)
+	if givesUp { // it learns of the abort, and of nothing that it would begin
+		wanted = pool.Spec.Profile
+	}
+	same := equality.Semantic.DeepEqual(pool.Spec.Profile, wanted)
 	if pool.DeletionTimestamp != nil || same && pool.Spec.ClusterGeneration >= wantedGeneration(s.cluster, profile.Name) {
 		return nil
 	}
-	pool.Spec.Profile, pool.Spec.ClusterGeneration = *profile.DeepCopy(), s.cluster.Generation
+	pool.Spec.Profile, pool.Spec.ClusterGeneration = wanted, s.cluster.Generation
 	if err := p.config.Client.Update(ctx, pool); err != nil {
 		return fmt.Errorf("bringing agent pool %s up to date: %w", pool.Name, err)
 	}
@@ -88,6 +95,9 @@ func wantedGeneration(cluster *v1alpha1.ManagedCluster, pool string) (generation
 	for _, scope := range []string{meta.ScopeCluster, pool} {
 		if operation := cluster.Operation(scope); operation != nil {
 			generation = max(generation, operation.Generation)
+			if operation.Abort != nil { // the pools have to see that, too
+				generation = cluster.Generation
+			}
 		}
 	}
 	return generation
@@ -108,14 +118,24 @@ func poolOutcome(s *scope, name string) condition.Outcome {
 		return condition.True(fmt.Sprintf("pool %s is gone", name))
 	}
 	pool := s.pool(profile.Incarnation)
+	if pool == nil && s.cluster.GivesUp(name) {
+		return condition.Aborted()
+	}
 	if pool == nil {
 		return condition.Waiting(fmt.Sprintf("pool %s: waiting for the virtual network", name))
 	}
-	outcome := condition.Mirror(pool.Status.Conditions, v1alpha1.ConditionReady, "waiting for its nodes")
+	wants := v1alpha1.ConditionReady
+	if stops(profile.PowerState) && !s.wantsStop() { // it alone is stopped, and is as it should be once it is
+		wants = v1alpha1.ConditionStopped
+	}
+	outcome := condition.Mirror(pool.Status.Conditions, wants, "waiting for its nodes")
 	outcome.Message = fmt.Sprintf("pool %s: %s", name, outcome.Message)
-	current := equality.Semantic.DeepEqual(pool.Spec.Profile, *profile) && pool.DeletionTimestamp == nil &&
+	current := equality.Semantic.DeepEqual(pool.Spec.Profile, s.projected(*profile)) && pool.DeletionTimestamp == nil &&
 		pool.Status.ObservedGeneration >= pool.Generation &&
 		pool.Status.ObservedClusterGeneration >= wantedGeneration(s.cluster, name)
+	if outcome.True && !current && s.cluster.GivesUp(name) {
+		return condition.Aborted()
+	}
 	if outcome.True && !current {
 		return condition.Waiting(fmt.Sprintf("pool %s: waiting for its controller to see the change", name))
 	}

@@ -25,12 +25,16 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 		s.report(v1alpha1.ConditionControlPlaneReady, condition.Waiting("waiting for addresses and credentials"))
 		return reconcile.Result{}, nil
 	}
+	if s.controlPlane == nil && s.givesUp() {
+		s.report(v1alpha1.ConditionControlPlaneReady, condition.Aborted())
+		return reconcile.Result{}, nil
+	}
 	if s.controlPlane == nil {
 		if err := p.create(ctx, s); err != nil {
 			return reconcile.Result{}, fmt.Errorf("making the control plane: %w", err)
 		}
 	}
-	if s.controlPlane.Spec.KubernetesVersion != s.cluster.Spec.KubernetesVersion {
+	if !s.givesUp() && s.controlPlane.Spec.KubernetesVersion != s.cluster.Spec.KubernetesVersion {
 		changed := s.controlPlane.DeepCopy()
 		changed.Spec.KubernetesVersion = s.cluster.Spec.KubernetesVersion
 		if err := p.config.Client.Update(ctx, changed); err != nil {
@@ -74,6 +78,7 @@ func (p *controlPlane) create(ctx context.Context, s *scope) error {
 			EtcdPrefix:  "/berth/" + s.incarnation(),
 			ServiceCIDR: spec.Network.ServiceCIDR, PodCIDR: spec.Network.PodCIDR,
 			UserID:          s.userID,
+			PowerState:      spec.PowerState,
 			CredentialsName: naming.Credentials(s.incarnation()),
 		},
 	}

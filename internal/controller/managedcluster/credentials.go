@@ -40,6 +40,9 @@ func (p *credentials) Reconcile(ctx context.Context, s *scope) (reconcile.Result
 				found.Name),
 		})
 		return reconcile.Result{}, nil
+	case apierrors.IsNotFound(err) && s.givesUp():
+		s.report(v1alpha1.ConditionCredentialsReady, condition.Aborted())
+		return reconcile.Result{}, nil
 	case apierrors.IsNotFound(err):
 		if found, err = p.create(ctx, s); err != nil {
 			return reconcile.Result{}, fmt.Errorf("making the cluster's credentials: %w", err)

@@ -25,6 +25,10 @@ func (p *network) Reconcile(ctx context.Context, s *scope) (reconcile.Result, er
 	if !s.outbound.IsValid() {
 		return reconcile.Result{}, nil // the phase addresses said why
 	}
+	if s.network == nil && s.givesUp() {
+		s.report(v1alpha1.ConditionNetworkReady, condition.Aborted())
+		return reconcile.Result{}, nil
+	}
 	if s.network == nil {
 		if err := p.create(ctx, s); err != nil {
 			return reconcile.Result{}, err

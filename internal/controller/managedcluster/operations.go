@@ -18,7 +18,8 @@ import (
 const CodeCanceled = "OperationPreempted"
 
 // operations ends the running operations of a cluster: Succeeded when what they
-// asked for is there, Failed when their deadline has passed.
+// asked for is there, Canceled when they gave up on a caller's wish, Failed when
+// their deadline has passed.
 type operations struct {
 	config Config
 }
@@ -37,6 +38,8 @@ func (o *operations) end(ctx context.Context, s *scope) (ended []ending, next ti
 		var failure *meta.Failure
 		switch left := operation.Deadline.Sub(s.now); {
 		case outcome.True && s.cluster.Generation >= operation.Generation:
+		case operation.Abort != nil && s.gaveUp(operation.Scope) == "":
+			failure = aborted(operation)
 		case left <= 0:
 			failure = &meta.Failure{Code: condition.Code(outcome.Reason), Message: fmt.Sprintf(
 				"the operation did not reach %s before its deadline and goes on in the background: %s", phase, outcome.Message)}
@@ -52,6 +55,9 @@ func (o *operations) end(ctx context.Context, s *scope) (ended []ending, next ti
 		}
 		record, err := o.record(s.cluster, operation, failure, s.now)
 		if err != nil {
+			return nil, 0, err
+		}
+		if err := o.recordAbort(s.cluster, operation, record); err != nil {
 			return nil, 0, err
 		}
 		ended = append(ended, ending{operation: operation, record: record})
@@ -72,7 +78,7 @@ func (o *operations) record(cluster *v1alpha1.ManagedCluster, operation meta.Run
 		Failure: failure, Caller: operation.Caller, CorrelationID: operation.CorrelationID,
 	}
 	switch {
-	case failure != nil && failure.Code == CodeCanceled:
+	case failure != nil && (failure.Code == CodeCanceled || failure.Code == CodeAborted):
 		record.Status = meta.OperationCanceled
 	case failure != nil:
 		record.Status = meta.OperationFailed
@@ -91,6 +97,9 @@ func (o *operations) record(cluster *v1alpha1.ManagedCluster, operation meta.Run
 // last one succeeded. An operation on the whole cluster speaks for every pool:
 // those that are ready have not failed.
 func (o *operations) tellPools(ctx context.Context, s *scope, operation meta.RunningOperation, failure *meta.Failure) error {
+	if failure != nil && failure.Code == CodeAborted {
+		return nil // to give up is no failure, and takes none away
+	}
 	for _, pool := range s.pools {
 		name := pool.Spec.Profile.Name
 		verdict := failure
@@ -113,15 +122,13 @@ func (o *operations) tellPools(ctx context.Context, s *scope, operation meta.Run
 	return nil
 }
 
-// drop removes ended operations from the spec, under the resourceVersion of the
+// drop removes ended operations from the spec and remembers those that gave up, under the resourceVersion of the
 // status that told their end.
 func (o *operations) drop(ctx context.Context, cluster *v1alpha1.ManagedCluster, ended []ending) error {
 	if len(ended) == 0 {
 		return nil
 	}
-	for _, e := range ended {
-		cluster.Spec.Operations = remove(cluster.Spec.Operations, e.operation.ID)
-	}
+	takeOut(cluster, ended)
 	if err := o.config.Client.Update(ctx, cluster); err != nil {
 		return fmt.Errorf("dropping ended operations: %w", err)
 	}
@@ -136,6 +143,9 @@ func (o *operations) cancel(ctx context.Context, cluster *v1alpha1.ManagedCluste
 			Code: CodeCanceled, Message: "the operation was canceled because the cluster is being deleted",
 		}, now)
 		if err != nil {
+			return err
+		}
+		if err := o.recordAbort(cluster, operation, record); err != nil {
 			return err
 		}
 		ended = append(ended, ending{operation: operation, record: record})

@@ -36,6 +36,9 @@ type scope struct {
 	pools      []*v1alpha1.AgentPool
 	poolsKnown bool
 
+	// unsafe is what a phase has to bring to an end before an operation can give up.
+	unsafe string
+
 	outcomes map[string]condition.Outcome
 }
 

@@ -1,6 +1,8 @@
 package managedcluster
 
 import (
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
@@ -26,10 +28,18 @@ func (s *scope) writeStatus() {
 	if blocking.True {
 		blocking.Message = "the cluster is as it should be"
 	}
+	if s.wantsStop() {
+		stopped := s.outcome(v1alpha1.ConditionStopped)
+		stamp.Set(&status.Conditions, v1alpha1.ConditionStopped, stopped)
+		blocking = condition.Stopped("the cluster is stopped: " + stopped.Message)
+	} else {
+		apimeta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStopped)
+	}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, blocking)
 	stamp.Set(&status.Conditions, v1alpha1.ConditionUnsupportedProperties, unsupported(s.cluster))
 
 	status.ObservedGeneration = s.cluster.Generation
+	status.PowerState = s.cluster.ObservedPowerState()
 	if s.apiServer.IsValid() {
 		status.Address = s.apiServer.String()
 	}
@@ -49,9 +59,9 @@ func (s *scope) writeStatus() {
 func (s *scope) writeOperationStatus(ended []ending) {
 	status := &s.cluster.Status
 	without := s.cluster.DeepCopy()
+	takeOut(without, ended)
 	for _, e := range ended {
-		without.Spec.Operations = remove(without.Spec.Operations, e.operation.ID)
-		if e.operation.Scope == meta.ScopeCluster {
+		if e.operation.Scope == meta.ScopeCluster && !e.gaveUp() {
 			status.Failure = e.record.Failure
 		}
 	}
@@ -60,6 +70,9 @@ func (s *scope) writeOperationStatus(ended []ending) {
 	status.Progress = nil
 	for _, operation := range without.Spec.Operations {
 		phase, outcome := s.waitsFor(operation)
+		if operation.Abort != nil {
+			outcome.Message = "giving up; waiting for " + s.gaveUp(operation.Scope)
+		}
 		status.Progress = append(status.Progress, meta.Progress{
 			Scope: operation.Scope, Phase: phase, Message: outcome.Message,
 		})
@@ -96,6 +109,9 @@ func (s *scope) blocking() (conditionType string, outcome condition.Outcome) {
 // waitsFor is the condition that an operation waits for, or a true outcome. A
 // pool's operation waits for that pool alone.
 func (s *scope) waitsFor(operation meta.RunningOperation) (conditionType string, outcome condition.Outcome) {
+	if operation.Scope == meta.ScopeCluster && s.wantsStop() {
+		return v1alpha1.ConditionStopped, s.outcome(v1alpha1.ConditionStopped)
+	}
 	if operation.Scope == meta.ScopeCluster {
 		return s.blocking()
 	}

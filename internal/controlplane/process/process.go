@@ -113,7 +113,13 @@ func (r *Runtime) Stop(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("stopping control plane %s: %w", id, err)
 	}
-	return r.kill(ctx, id) // what a component left behind
+	if err := r.kill(ctx, id); err != nil { // what a component left behind
+		return err
+	}
+	if err := r.cgroups.Remove(r.cgroup(id)); err != nil { // a stopped control plane is charged for nothing
+		return fmt.Errorf("stopping control plane %s: %w", id, err)
+	}
+	return nil
 }
 
 // Delete implements controlplane.Runtime. The directory is removed last: as

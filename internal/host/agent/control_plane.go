@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/naming"
@@ -58,7 +60,12 @@ func (r *controlPlaneReconciler) Reconcile(ctx context.Context, request ctrl.Req
 		return settled(ctrl.Result{}, err)
 	}
 	before := object.DeepCopy()
-	result := r.ensure(ctx, &object)
+	var result ctrl.Result
+	if object.Spec.PowerState == meta.PowerStopped {
+		result = r.stop(ctx, &object)
+	} else {
+		result = r.ensure(ctx, &object)
+	}
 	object.Status.ObservedGeneration = object.Generation
 	return settled(result, patchStatus(ctx, r.client, before, &object))
 }
@@ -78,6 +85,7 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionReleaseReady, releaseReady)
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionNetworkReady, networkReady)
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionReady, ready)
+	apimeta.RemoveStatusCondition(&object.Status.Conditions, containerservice.ConditionStopped)
 	if releaseReady.True && networkReady.True {
 		object.Status.Components = components(status.Components)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	networkapi "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/machine"
@@ -68,7 +70,12 @@ func (r *machineReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		return settled(ctrl.Result{}, err)
 	}
 	before := object.DeepCopy()
-	result := r.ensure(ctx, &object)
+	var result ctrl.Result
+	if object.Spec.PowerState == meta.PowerStopped {
+		result = r.stop(ctx, &object)
+	} else {
+		result = r.ensure(ctx, &object)
+	}
 	return settled(result, patchStatus(ctx, r.client, before, &object))
 }
 
@@ -90,6 +97,7 @@ func (r *machineReconciler) ensure(ctx context.Context, object *containerservice
 	stamp := condition.Stamp{Generation: object.Generation, Time: r.Clock.Now()}
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionProvisioned, provisioned)
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionNetworked, networked)
+	apimeta.RemoveStatusCondition(&object.Status.Conditions, containerservice.ConditionStopped)
 	return ctrl.Result{RequeueAfter: interval(provisioned, networked)}
 }
 

@@ -135,7 +135,19 @@ func (p *Provider) Stop(ctx context.Context, id string) error {
 	if _, err := os.Stat(p.dir(id)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return p.end(ctx, id)
+	if err := p.end(ctx, id); err != nil {
+		return err
+	}
+	return p.removeGroup(id) // a stopped machine is charged for nothing
+}
+
+// removeGroup removes the machine's cgroup, which the kernel may need a moment for.
+func (p *Provider) removeGroup(id string) error {
+	err := p.options.Cgroups.Remove(p.group(id))
+	if errors.Is(err, cgroup.ErrBusy) {
+		return fmt.Errorf("removing the cgroup of machine %s: %w", id, machine.ErrInProgress)
+	}
+	return err
 }
 
 // Delete ends the machine and removes all of it.
@@ -146,9 +158,7 @@ func (p *Provider) Delete(ctx context.Context, id string) error {
 	if err := p.end(ctx, id); err != nil {
 		return err
 	}
-	if err := p.options.Cgroups.Remove(p.group(id)); errors.Is(err, cgroup.ErrBusy) {
-		return fmt.Errorf("removing the cgroup of machine %s: %w", id, machine.ErrInProgress)
-	} else if err != nil {
+	if err := p.removeGroup(id); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(p.dir(id)); err != nil {

@@ -50,7 +50,7 @@ func (p *Provider) readFacts(ctx context.Context, clusterName string) (facts, er
 	}
 	for i := range clusters.Items {
 		if clusters.Items[i].Name != clusterName {
-			result.others = result.others.plus(demand(clusters.Items[i].Spec.AgentPools))
+			result.others = result.others.plus(demand(&clusters.Items[i]))
 		}
 	}
 	return result, nil
@@ -60,10 +60,13 @@ func (a amount) plus(b amount) amount {
 	return amount{a.cpus + b.cpus, a.memoryMiB + b.memoryMiB}
 }
 
-// demand is what pools take.
-func demand(pools []containerservicev1alpha1.AgentPoolProfile) amount {
+// demand is what the pools of a cluster take; those of a stopped one take nothing.
+func demand(cluster *containerservicev1alpha1.ManagedCluster) amount {
 	var sum amount
-	for _, pool := range pools {
+	if cluster.Stopped() {
+		return sum
+	}
+	for _, pool := range cluster.Spec.AgentPools {
 		size, _ := machine.SizeByName(pool.VMSize)
 		sum.cpus += int64(pool.Count) * int64(size.CPUs)
 		sum.memoryMiB += int64(pool.Count) * int64(size.MemoryMiB)
@@ -77,9 +80,9 @@ func demand(pools []containerservicev1alpha1.AgentPoolProfile) amount {
 func admitCapacity(old, next *containerservicev1alpha1.ManagedCluster, f facts, target string) error {
 	var before amount
 	if old != nil {
-		before = demand(old.Spec.AgentPools)
+		before = demand(old)
 	}
-	after := demand(next.Spec.AgentPools)
+	after := demand(next)
 	if after.cpus <= before.cpus && after.memoryMiB <= before.memoryMiB {
 		return nil
 	}
@@ -89,7 +92,7 @@ func admitCapacity(old, next *containerservicev1alpha1.ManagedCluster, f facts, 
 	}
 	if sum := f.others.plus(after); sum.cpus > f.total.cpus || sum.memoryMiB > f.total.memoryMiB {
 		return arm.NewError(http.StatusConflict, "AllocationFailed",
-			"Allocation failed. The service does not have sufficient capacity for the requested sizes: the agent pools of this cluster would take %d vCPUs and %d MiB of memory, those of the other clusters take %d and %d, and the hosts give out %d and %d. Ask for fewer or smaller nodes, delete what is not needed, or have the operator add capacity or raise the overcommit.",
+			"Allocation failed. The service does not have sufficient capacity for the requested sizes: the agent pools of this cluster would take %d vCPUs and %d MiB of memory, those of the other clusters take %d and %d, and the hosts give out %d and %d. Ask for fewer or smaller nodes, stop or delete what is not needed, or have the operator add capacity or raise the overcommit.",
 			after.cpus, after.memoryMiB, f.others.cpus, f.others.memoryMiB, f.total.cpus, f.total.memoryMiB).At(target)
 	}
 	return nil

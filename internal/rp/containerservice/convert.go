@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/naming"
@@ -36,6 +37,9 @@ func convertCluster(d *draft, request clusterRequest, id arm.ResourceID, locatio
 		d.next = newCluster(id, request, location)
 	} else {
 		d.next = d.old.DeepCopy()
+		if d.next.Spec.PowerState == meta.PowerStopped { // its stop was aborted, or the write is refused
+			d.next.Spec.PowerState = meta.PowerRunning
+		}
 	}
 	spec := &d.next.Spec
 	spec.Tags = request.Tags

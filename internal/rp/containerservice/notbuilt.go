@@ -13,9 +13,6 @@ import (
 func notBuilt() []arm.Route {
 	get, put, post, patch, del := http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete
 	lines := []struct{ method, pattern, what string }{
-		{post, aCluster + "/start", "Starting a cluster"},
-		{post, aCluster + "/stop", "Stopping a cluster"},
-		{post, aCluster + "/abort", "Aborting a cluster's operation"},
 		{post, aCluster + "/rotateClusterCertificates", "Rotating a cluster's certificates"},
 		{post, aCluster + "/rotateServiceAccountSigningKeys", "Rotating a cluster's service account keys"},
 		{post, aCluster + "/resetServicePrincipalProfile", "Resetting a cluster's service principal"},
@@ -26,7 +23,6 @@ func notBuilt() []arm.Route {
 		{get, aCluster + "/meshUpgradeProfiles/{mode}", "Service meshes"},
 		{post, aPool + "/deleteMachines", "Deleting single machines"},
 		{post, aPool + "/upgradeNodeImageVersion", "Upgrading the node image"},
-		{post, aPool + "/abort", "Aborting an agent pool's operation"},
 		{get, aPool + "/upgradeProfiles/default", "Upgrading an agent pool"},
 		{get, aCluster + "/maintenanceConfigurations", "Maintenance configurations"},
 		{get, aCluster + "/maintenanceConfigurations/{configName}", "Maintenance configurations"},

@@ -52,6 +52,7 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: get, Pattern: "/providers/" + Namespace + "/operations", Handle: p.listOperations},
 	}
 	versions := &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: apiVersions()}
+	routes = append(routes, p.powerRoutes()...)
 	routes = append(routes, notBuilt()...)
 	for i := range routes {
 		routes[i].Versions = versions

@@ -31,7 +31,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 		"sku":      object{"name": "Base", "tier": c.Spec.Tier},
 		"identity": object{"type": c.Spec.IdentityType, "principalId": c.Spec.IdentityPrincipalID, "tenantId": p.TenantID},
 		"properties": object{
-			"provisioningState": c.DeriveProvisioningState(), "powerState": object{"code": "Running"},
+			"provisioningState": c.DeriveProvisioningState(), "powerState": object{"code": c.ObservedPowerState()},
 			"kubernetesVersion": c.Spec.RequestedVersion, "currentKubernetesVersion": firstOf(c.Status.CurrentKubernetesVersion, c.Spec.KubernetesVersion),
 			"dnsPrefix": c.Spec.DNSPrefix, "agentPoolProfiles": profiles, "nodeResourceGroup": c.Spec.NodeResourceGroup,
 			"enableRBAC": true, "disableLocalAccounts": false, "supportPlan": "KubernetesOfficial", "maxAgentPools": maxPools,

@@ -2,6 +2,7 @@ package containerservice
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -29,6 +30,7 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 		running.Generation = d.old.Generation + 1
 	}
 	d.next.Spec.Operations = append(d.next.Spec.Operations, running)
+	goOn(&d.next.Spec, scope)
 	mint(d.next, d.old == nil)
 	label(d.next)
 	renewETags(d.next, scope)
@@ -36,6 +38,14 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 		return running.ID, p.Client.Create(ctx, d.next)
 	}
 	return running.ID, p.Client.Update(ctx, d.next)
+}
+
+// goOn takes away that an operation of the scope was aborted: what is written
+// now goes on from where that one gave up. One on the cluster goes on with all pools.
+func goOn(spec *containerservicev1alpha1.ManagedClusterSpec, scope string) {
+	spec.Aborted = slices.DeleteFunc(spec.Aborted, func(a meta.AbortedOperation) bool {
+		return scope == meta.ScopeCluster || a.Scope == scope
+	})
 }
 
 // mint gives what is new its random names. They are in the same write as the
@@ -67,6 +77,9 @@ func label(cluster *containerservicev1alpha1.ManagedCluster) {
 	}
 	for _, running := range cluster.Spec.Operations {
 		labels[operation.Label(running.ID)] = ""
+		if running.Abort != nil {
+			labels[operation.Label(running.Abort.ID)] = ""
+		}
 	}
 	cluster.Labels = labels
 }

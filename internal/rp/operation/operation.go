@@ -88,6 +88,13 @@ func (s Store) running(ctx context.Context, id string) (Operation, bool, error) 
 	for i := range list.Items {
 		cluster := &list.Items[i]
 		for _, op := range cluster.Spec.Operations {
+			if op.Abort != nil && strings.EqualFold(op.Abort.ID, id) {
+				return Operation{
+					ID: op.Abort.ID, ResourceID: s.ClusterID(cluster, op.Scope), Verb: meta.VerbAbort, Status: meta.OperationInProgress,
+					StartTime: op.Abort.StartTime.Time, Caller: op.Abort.Caller, Phase: "Canceling",
+					Message: fmt.Sprintf("waiting for the operation %s (%s) to come to a point where it can give up", op.ID, op.Verb),
+				}, true, nil
+			}
 			if !strings.EqualFold(op.ID, id) {
 				continue
 			}
