@@ -51,7 +51,7 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	if err := checkETag(r, old, meta.ScopeCluster); err != nil {
 		return nil, err
 	}
-	d := &draft{old: old, fields: &arm.FieldErrors{}}
+	d := &draft{old: old, fields: &arm.FieldErrors{}, apiVersion: r.APIVersion}
 	var request clusterRequest
 	if err := d.decode(p.clusterSchema, r.Body, &request); err != nil {
 		return nil, err

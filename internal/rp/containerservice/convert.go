@@ -28,6 +28,8 @@ type draft struct {
 	old, next *containerservicev1alpha1.ManagedCluster
 	body      *arm.Body
 	fields    *arm.FieldErrors
+	// apiVersion is that of the request: some defaults depend on it.
+	apiVersion string
 }
 
 // convertCluster makes the desired state out of a request: what it does not
@@ -122,7 +124,7 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 	}
 	pool := containerservicev1alpha1.AgentPoolProfile{
 		Name: request.Name, Count: 1, VMSize: machine.DefaultSize, OSDiskSizeGB: defaultOSDiskGB, MaxPods: defaultMaxPods,
-		Mode: "User", OrchestratorVersion: d.next.Spec.KubernetesVersion,
+		Mode: defaultMode(d.apiVersion), OrchestratorVersion: d.next.Spec.KubernetesVersion,
 	}
 	if old != nil {
 		old.DeepCopyInto(&pool)

@@ -111,7 +111,7 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	if err := checkETag(r, cluster, name); err != nil {
 		return nil, err
 	}
-	d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}}
+	d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}, apiVersion: r.APIVersion}
 	var request agentPoolRequest
 	if err := d.decode(p.poolSchema, r.Body, &request); err != nil {
 		return nil, err

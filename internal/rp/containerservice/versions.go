@@ -1,5 +1,7 @@
 package containerservice
 
+import "berth.dev/berth/internal/arm"
+
 // apiVersions are the published api-versions of managed clusters, from
 // 2017-08-31 to 2026-07-01, oldest first.
 func apiVersions() []string {
@@ -26,6 +28,36 @@ func apiVersions() []string {
 
 // firstETagVersion is the first api-version whose bodies have eTag.
 const firstETagVersion = "2024-09-01"
+
+// firstModeVersion is the first api-version whose pools have a mode, and
+// firstBaseVersion the first that calls the SKU Base and the paid tier Standard.
+const (
+	firstModeVersion = "2020-01-01"
+	firstBaseVersion = "2023-02-01"
+)
+
+// defaultMode is the mode of a new pool that names none. Where an api-version
+// has no modes, every pool may run the cluster's own pods.
+func defaultMode(apiVersion string) string {
+	if apiVersion < firstModeVersion {
+		return "System"
+	}
+	return "User"
+}
+
+// spellSKU gives the words of a SKU the names of the request's api-version.
+func spellSKU(r *arm.Request, sku object) {
+	names, tiers := map[any]string{"Basic": "Base"}, map[any]string{"Paid": "Standard"}
+	if r.APIVersion < firstBaseVersion {
+		names, tiers = map[any]string{"Base": "Basic"}, map[any]string{"Standard": "Paid"}
+	}
+	if name, other := names[sku["name"]]; other {
+		sku["name"] = name
+	}
+	if tier, other := tiers[sku["tier"]]; other {
+		sku["tier"] = tier
+	}
+}
 
 // operationVersion is the api-version in the poll URLs of operations.
 const operationVersion = "2016-03-30"

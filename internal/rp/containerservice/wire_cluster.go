@@ -52,6 +52,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 		body["properties"].(object)["apiServerAccessProfile"] = object{"disableRunCommand": true}
 	}
 	mergeInert(body, kept[meta.ScopeCluster])
+	spellSKU(r, body["sku"].(object))
 	withETag(r, body, etag(c, meta.ScopeCluster))
 	return body
 }

@@ -13,6 +13,7 @@ func accessProperties(p string) []arm.Property {
 		acts(p+"servicePrincipalProfile", arm.Object),
 		inertOnly(p+"servicePrincipalProfile.clientId", arm.String, "a service principal of one's own is not built; leave it out for a system-assigned identity", "msi"),
 		refused(p+"servicePrincipalProfile.secret", arm.String, "a service principal of one's own is not built").WriteOnly(),
+		refused(p+"servicePrincipalProfile.keyVaultSecretRef", arm.Any, "a service principal of one's own is not built"),
 		only(p+"identityProfile", arm.Map, "it names the identity of the nodes; only the cluster's own is accepted, and nothing issues tokens to it yet"),
 		acts(p+"identityProfile{}", arm.Object), acts(p+"identityProfile{}.resourceId", arm.String),
 		acts(p+"identityProfile{}.clientId", arm.String), acts(p+"identityProfile{}.objectId", arm.String),

@@ -21,6 +21,10 @@ func poolProperties(p string) []arm.Property {
 		acts(p+"nodeTaints", arm.Array), acts(p+"nodeTaints[]", arm.String),
 		acts(p+"tags", arm.Map), acts(p+"tags{}", arm.String),
 
+		// These are the oldest api-versions' own.
+		inert(p+"dnsPrefix", arm.String, "nodes have no public names"), inert(p+"ports", arm.Any, "nodes have no public names"), readOnly(p + "fqdn"),
+		inertOnly(p+"storageProfile", arm.String, "storage accounts are not built", "ManagedDisks").OneOf("ManagedDisks", "StorageAccount"),
+
 		readOnly(p + "currentOrchestratorVersion"), readOnly(p + "nodeImageVersion"), readOnly(p + "provisioningState"),
 		readOnly(p + "eTag"), readOnly(p + "status"),
 		acts(p+"powerState", arm.Object),
