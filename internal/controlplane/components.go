@@ -150,7 +150,7 @@ func (p plan) etcd() supervise.Component {
 func (p plan) apiServer() supervise.Component {
 	address := p.Address.String()
 	server := p.emulating(APIServer, 10*time.Second,
-		"--secure-port="+fmt.Sprint(APIServerPort),
+		FirstSlot.flag(),
 		"--bind-address="+address,
 		"--advertise-address="+address,
 		"--tls-cert-file="+p.pki(pki.APIServerCert),
@@ -186,6 +186,7 @@ func (p plan) apiServer() supervise.Component {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file="+p.pki(pki.FrontProxyClientCert),
 		"--proxy-client-key-file="+p.pki(pki.FrontProxyClientKey),
+		"--endpoint-reconciler-type=none",  // the add-ons hold it: of two servers that hand over, the one that ends would take it away
 		"--enable-aggregator-routing=true", // to the pods themselves: no kube-proxy runs beside the API server
 
 		"--egress-selector-config-file="+p.config(egressFile),
@@ -195,7 +196,7 @@ func (p plan) apiServer() supervise.Component {
 		"--kubelet-preferred-address-types=InternalIP",
 
 		"--audit-policy-file="+p.config(auditPolicyFile),
-		"--audit-log-path="+filepath.Join(p.dir, supervise.LogDir, "audit.log"),
+		auditLogFlag+filepath.Join(p.dir, supervise.LogDir, "audit.log"),
 		"--audit-log-maxsize=50",
 		"--audit-log-maxbackup=5",
 		"--audit-log-maxage=30",

@@ -60,6 +60,9 @@ type Status struct {
 	// EmulatedVersion is the minor that /version said it behaves as, if it is not
 	// that of Version.
 	EmulatedVersion string
+	// Outdated are the components that run as an earlier Desired said: they are
+	// about to be replaced, and serve meanwhile.
+	Outdated []string
 	// Message says what it waits for while it is not ready.
 	Message string
 	// Components are the processes in start order.

@@ -33,7 +33,9 @@ type component struct {
 	open    bool
 	waiting string
 	// done is the identity of the Once program that ended well.
-	done     string
+	done string
+	// outdated is true while it runs as its component said earlier.
+	outdated bool
 	restarts int
 	lastExit string
 }
@@ -156,7 +158,9 @@ func (c *component) leaveGate() {
 
 // status is the component as it stands.
 func (c *component) status() ComponentStatus {
-	status := ComponentStatus{Name: c.spec.Name, Waiting: c.waiting, Done: c.done != "", Restarts: c.restarts, LastExit: c.lastExit}
+	status := ComponentStatus{
+		Name: c.spec.Name, Outdated: c.outdated, Waiting: c.waiting, Done: c.done != "", Restarts: c.restarts, LastExit: c.lastExit,
+	}
 	if c.running != nil {
 		status.PID, status.StartTime = c.running.pid, c.running.startTime
 	}

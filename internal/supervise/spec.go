@@ -49,6 +49,10 @@ type Component struct {
 	OOMScoreAdj int `json:"oomScoreAdj,omitempty"`
 	// RestartOnChange lists files whose change restarts the component.
 	RestartOnChange []string `json:"restartOnChange,omitempty"`
+	// Hold keeps a process that runs as it was started when its component
+	// changes; those after it wait. One that does not run is started as the
+	// component says now.
+	Hold bool `json:"hold,omitempty"`
 }
 
 // Probe is a condition on something outside the supervisor. Exactly one of
@@ -89,6 +93,8 @@ type ComponentStatus struct {
 	// PID is 0 while the process is not running; StartTime goes with it.
 	PID       int    `json:"pid"`
 	StartTime uint64 `json:"startTime,omitempty"`
+	// Outdated is true while it runs as its component said earlier.
+	Outdated bool `json:"outdated,omitempty"`
 	// Waiting says what the gate waits for.
 	Waiting string `json:"waiting,omitempty"`
 	// Done is true for a Once component that ended with 0.

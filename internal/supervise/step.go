@@ -70,17 +70,20 @@ func (s *supervisor) stopRemoved(now time.Time) {
 
 // startInOrder starts what may start. A component waits for the Once programs before it.
 // Of several that changed, each is stopped only once the one before runs anew: a
-// server is replaced before its clients, and these go on meanwhile.
+// server is replaced before its clients, and these go on meanwhile. One that is
+// held is replaced by a successor beside it, and those after it wait for that.
 func (s *supervisor) startInOrder(watching context.Context, now time.Time) {
 	replacing := false
 	for _, c := range s.components {
 		identity := s.identities.of(c.spec)
 		changed := c.running != nil && c.running.identity != identity
+		c.outdated = changed
 		switch {
 		case c.running != nil && c.running.stopping:
 			c.stop(now)
 			replacing = true
-		case changed && replacing:
+		case changed && (replacing || c.spec.Hold):
+			replacing = true
 		case changed:
 			c.stop(now)
 			replacing = true

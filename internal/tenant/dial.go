@@ -120,7 +120,7 @@ func Mapper() meta.RESTMapper {
 	for _, kind := range []string{"Node", "Namespace"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
-	for _, kind := range []string{"Secret", "ConfigMap", "Service", "ServiceAccount", "Event", "Pod"} {
+	for _, kind := range []string{"Secret", "ConfigMap", "Service", "Endpoints", "ServiceAccount", "Event", "Pod"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
 	apps := schema.GroupVersion{Group: "apps", Version: "v1"}

@@ -93,6 +93,11 @@ type ControlPlaneStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// ConditionUpToDate is true if the API server is ready and every component of the
+// control plane runs from the spec of the observed generation; one that hands
+// over to its successor serves meanwhile, and it is false.
+const ConditionUpToDate = "UpToDate"
+
 // ComponentStatus is one process of a control plane.
 type ComponentStatus struct {
 	// Name is the component's name, e.g. kube-apiserver.

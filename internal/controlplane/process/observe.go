@@ -32,6 +32,11 @@ const (
 // public address.
 func observe(ctx context.Context, desired controlplane.Desired, supervised supervise.Status) (controlplane.Status, error) {
 	status := controlplane.Status{Components: supervised.Components}
+	for _, component := range supervised.Components {
+		if component.Outdated {
+			status.Outdated = append(status.Outdated, component.Name)
+		}
+	}
 	client, err := newClient(desired)
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)

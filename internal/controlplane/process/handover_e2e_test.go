@@ -1,0 +1,189 @@
+//go:build e2e
+
+package process
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/pki"
+)
+
+func TestAChangedAPIServerTakesOverWithoutAFailedRequest(t *testing.T) {
+	h := newHost(t)
+	desired, before := started(t, h)
+	driver := h.open()
+	callers := call(t, desired)
+	slot := controlplane.FirstSlot
+	for _, emulated := range []string{"1.34", "", "1.34"} {
+		desired.EmulatedVersion = emulated
+		after := settle(t, driver, desired)
+		if after.EmulatedVersion != emulated {
+			t.Errorf("emulating %q, the server says %q", emulated, after.EmulatedVersion)
+		}
+		for _, name := range []string{controlplane.Etcd, controlplane.Konnectivity} {
+			if process(after, name) != process(before, name) {
+				t.Errorf("%s was restarted, though nothing of it changed", name)
+			}
+		}
+		for _, name := range []string{controlplane.ControllerManager, controlplane.Scheduler} {
+			if process(after, name) == process(before, name) {
+				t.Errorf("%s still runs as it was", name)
+			}
+		}
+		if slot = slot.Next(); process(after, slot.Component()) == 0 {
+			t.Errorf("no API server in slot %d: %+v", slot, after.Components)
+		}
+		before = after
+	}
+	callers.stop()
+	if failed := callers.failed.Load(); failed > 0 {
+		t.Errorf("%d of %d requests failed, the first: %v", failed, callers.made.Load(), callers.first.Load())
+	}
+	if callers.made.Load() < 100 {
+		t.Errorf("only %d requests were made", callers.made.Load())
+	}
+	t.Logf("%d requests; the slowest took %s", callers.made.Load(), time.Duration(callers.slowest.Load()))
+}
+
+func TestAnAPIServerThatCannotStartLeavesItsPredecessorServing(t *testing.T) {
+	h := newHost(t)
+	desired, before := started(t, h)
+	callers := call(t, desired)
+	broken := desired
+	broken.EmulatedVersion = "1.2" // which it refuses
+	driver := h.open()
+	for died := false; !died; time.Sleep(20 * time.Millisecond) {
+		status, err := driver.Ensure(t.Context(), broken)
+		if err != nil || t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+		for _, component := range status.Components {
+			died = died || component.Name == controlplane.FirstSlot.Next().Component() && component.Restarts > 1
+		}
+	}
+	status := settle(t, driver, desired)
+	callers.stop()
+	if process(status, controlplane.APIServer) != process(before, controlplane.APIServer) || process(status, controlplane.ControllerManager) != process(before, controlplane.ControllerManager) {
+		t.Errorf("before %+v, after %+v", before.Components, status.Components)
+	}
+	if failed := callers.failed.Load(); failed > 0 {
+		t.Errorf("%d requests failed, the first: %v", failed, callers.first.Load())
+	}
+}
+
+// settle calls Ensure until everything runs as desired, in one slot.
+func settle(t *testing.T, driver controlplane.Runtime, desired controlplane.Desired) controlplane.Status {
+	t.Helper()
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		status, err := driver.Ensure(t.Context(), desired)
+		if err != nil {
+			t.Fatal(err)
+		}
+		running := len(status.Components) == 5
+		for _, component := range status.Components {
+			running = running && component.PID != 0
+		}
+		if status.Ready && running && len(status.Outdated) == 0 && status.EmulatedVersion == desired.EmulatedVersion {
+			return status
+		}
+		if time.Since(begun) > 2*time.Minute {
+			t.Fatalf("not settled: %+v", status)
+		}
+	}
+}
+
+// process is the number of a component's process, 0 for none.
+func process(status controlplane.Status, name string) int {
+	for _, component := range status.Components {
+		if component.Name == name {
+			return component.PID
+		}
+	}
+	return 0
+}
+
+// callers ask an API server all the time.
+type callers struct {
+	made, failed, slowest atomic.Int64
+	first                 atomic.Value
+	stop                  func()
+}
+
+// call starts callers: one that keeps its connection, one that makes a new one
+// for each request, both reading and writing.
+func call(t *testing.T, desired controlplane.Desired) *callers {
+	t.Helper()
+	c := &callers{}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	c.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	t.Cleanup(c.stop)
+	for _, fresh := range []bool{false, true} {
+		config := &rest.Config{
+			Host: "https://" + desired.Address.String(), QPS: -1, Timeout: 30 * time.Second,
+			TLSClientConfig: rest.TLSClientConfig{
+				CAData: desired.Credentials[pki.ClusterCACert], CertData: desired.Credentials[pki.ServiceClientCert], KeyData: desired.Credentials[pki.ServiceClientKey],
+			},
+		}
+		if fresh {
+			config = unkept(t, config)
+		}
+		client, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				begun := time.Now()
+				if err := touch(ctx, client, i); err != nil && ctx.Err() == nil {
+					c.failed.Add(1)
+					c.first.CompareAndSwap(nil, fmt.Sprintf("(new connections: %t) %v", fresh, err))
+				}
+				c.made.Add(1)
+				c.slowest.Store(max(c.slowest.Load(), int64(time.Since(begun))))
+				time.Sleep(10 * time.Millisecond) // a caller, not a load
+			}
+		})
+	}
+	return c
+}
+
+// touch reads or writes, by turns.
+func touch(ctx context.Context, client *kubernetes.Clientset, i int) error {
+	if i%2 == 0 {
+		_, err := client.CoreV1().Namespaces().Get(ctx, "kube-system", metav1.GetOptions{})
+		return err
+	}
+	namespace, err := client.CoreV1().Namespaces().Get(ctx, "default", metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	patch := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{"turn":"%d"}}}`, namespace.UID, i)
+	_, err = client.CoreV1().Namespaces().Patch(ctx, "default", "application/merge-patch+json", []byte(patch), metav1.PatchOptions{})
+	return err
+}
+
+// unkept is a configuration whose every request makes a connection of its own.
+func unkept(t *testing.T, config *rest.Config) *rest.Config {
+	t.Helper()
+	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rest.Config{Host: config.Host, QPS: -1, Timeout: config.Timeout, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{RootCAs: pool(t, config.CAData), Certificates: []tls.Certificate{certificate}},
+	}}
+}
