@@ -36,6 +36,9 @@ var manifests embed.FS
 
 // Values are what the manifests differ in from cluster to cluster.
 type Values struct {
+	// APIServerAddress is the public address of the API server, to which the
+	// service "kubernetes" leads.
+	APIServerAddress string
 	// DNSServiceIP is the address of the cluster's DNS service.
 	DNSServiceIP string
 	// CoreDNSImage is the reference under which the nodes have CoreDNS's image.

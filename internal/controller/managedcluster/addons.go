@@ -78,6 +78,7 @@ func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) 
 		return nil, "", fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.Spec.KubernetesVersion)
 	}
 	objects, err := addon.Render(addon.Values{
+		APIServerAddress: s.apiServer.String(),
 		DNSServiceIP: s.cluster.Spec.Network.DNSServiceIP, CoreDNSImage: image,
 		CoreDNSReplicas: replicas(s.cluster), UpstreamDNS: p.config.UpstreamDNS,
 	})

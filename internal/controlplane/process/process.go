@@ -87,6 +87,16 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 		Dir: dir, Program: r.supervisor, CgroupPath: r.cgroup(desired.ID),
 		NetworkNamespace: desired.NetworkNamespace, UserID: desired.UserID,
 	}
+	last, lives, err := handle.Status()
+	if !lives {
+		last = supervise.Status{} // what it says is of another time
+	}
+	if err == nil {
+		components, err = r.place(ctx, desired, components, last)
+	}
+	if err != nil {
+		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
 	status, err := handle.Ensure(ctx, supervise.Spec{Components: components})
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)

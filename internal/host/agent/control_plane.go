@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,6 +86,7 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionReleaseReady, releaseReady)
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionNetworkReady, networkReady)
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionReady, ready)
+	stamp.Set(&object.Status.Conditions, containerservice.ConditionUpToDate, upToDate(ready, status.Outdated))
 	apimeta.RemoveStatusCondition(&object.Status.Conditions, containerservice.ConditionStopped)
 	if releaseReady.True && networkReady.True {
 		object.Status.Components = components(status.Components)
@@ -93,6 +95,8 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 		object.Status.Version = status.Version
 	}
 	switch {
+	case ready.True && len(status.Outdated) > 0:
+		return ctrl.Result{RequeueAfter: soon}
 	case ready.True:
 		return ctrl.Result{RequeueAfter: resync}
 	case !releaseReady.True:
@@ -101,6 +105,18 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 		return ctrl.Result{RequeueAfter: retry}
 	default:
 		return ctrl.Result{RequeueAfter: soon}
+	}
+}
+
+// upToDate tells whether a control plane that serves does so from what its spec says.
+func upToDate(ready condition.Outcome, outdated []string) condition.Outcome {
+	switch {
+	case !ready.True:
+		return condition.Waiting(ready.Message)
+	case len(outdated) > 0:
+		return condition.Waiting("about to be replaced: " + strings.Join(outdated, ", "))
+	default:
+		return condition.True("every component runs from the spec")
 	}
 }
 
