@@ -24,7 +24,7 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	if err := os.Rename(temporary.Name(), path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // WriteJSON writes a value with WriteFile.
@@ -51,8 +51,8 @@ func ReadJSON(path string, value any) (found bool, err error) {
 	return true, nil
 }
 
-// syncDir makes a rename in a directory durable.
-func syncDir(dir string) error {
+// SyncDir makes what was renamed in a directory durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("syncing %s: %w", dir, err)

@@ -9,6 +9,7 @@
 //	<home>/identity/         the service's own CA and certificate, first credentials (0600)
 //	<home>/control-planes/<incarnation>/
 //	<home>/machines/<incarnation>/
+//	<home>/backups/          backups of clusters, one file each (package vault)
 //	<home>/log/
 //	<home>/history.db        operation history and activity (bbolt)
 //	<home>/options.json      the options that the daemon was last started with
@@ -47,6 +48,9 @@ func (h Home) ControlPlanesDir() string { return filepath.Join(h.Dir, "control-p
 
 // MachinesDir holds a directory for each machine.
 func (h Home) MachinesDir() string { return filepath.Join(h.Dir, "machines") }
+
+// BackupsDir holds the backups of clusters. Others pass through and list nothing.
+func (h Home) BackupsDir() string { return filepath.Join(h.Dir, "backups") }
 
 // LogDir holds the daemon's own logs.
 func (h Home) LogDir() string { return filepath.Join(h.Dir, "log") }

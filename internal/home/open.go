@@ -176,6 +176,7 @@ func (h Home) makeDirs() error {
 		{h.ManagementDir(), 0o711},
 		{h.ControlPlanesDir(), 0o711},
 		{h.MachinesDir(), 0o711},
+		{h.BackupsDir(), 0o711},
 		{h.BinDir(), 0o755},
 		{h.LogDir(), 0o700},
 	} {
