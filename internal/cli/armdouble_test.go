@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -43,6 +44,8 @@ type double struct {
 	// ca is what its clients trust, secret what they log in with.
 	ca     []byte
 	secret string
+	// client is who they log in as; clientID if empty.
+	client string
 	// clock is theirs; the real one if nil.
 	clock clock.WithTicker
 	// resources by lower-case id.
@@ -91,7 +94,7 @@ func (d *double) session(out, errs io.Writer) *session.Session {
 	}
 	login := cloud.Cloud{
 		ARMEndpoint: d.URL, ActiveDirectoryEndpoint: d.URL, TenantID: tenant, SubscriptionID: subscription,
-		ClientID: clientID, ClientSecret: d.secret, CAFile: caFile, Location: "local",
+		ClientID: cmp.Or(d.client, clientID), ClientSecret: d.secret, CAFile: caFile, Location: "local",
 	}
 	loginFile := filepath.Join(dir, "login.json")
 	if err := login.Save(loginFile); err != nil {

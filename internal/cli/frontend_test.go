@@ -22,6 +22,7 @@ import (
 	authorization "berth.dev/berth/api/authorization/v1alpha1"
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
 	host "berth.dev/berth/api/host/v1alpha1"
+	managedidentity "berth.dev/berth/api/managedidentity/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	network "berth.dev/berth/api/network/v1alpha1"
 	resources "berth.dev/berth/api/resources/v1alpha1"
@@ -72,7 +73,7 @@ func newService(t *testing.T) *double {
 func newManagementAPI(t *testing.T) client.Client {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, authorization.AddToScheme, containerservice.AddToScheme, host.AddToScheme, network.AddToScheme, resources.AddToScheme,
+		corev1.AddToScheme, authorization.AddToScheme, containerservice.AddToScheme, host.AddToScheme, network.AddToScheme, resources.AddToScheme, managedidentity.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)

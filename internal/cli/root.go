@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"berth.dev/berth/internal/cli/ad"
 	"berth.dev/berth/internal/cli/aks"
 	"berth.dev/berth/internal/cli/argument"
 	"berth.dev/berth/internal/cli/failure"
@@ -47,6 +48,7 @@ func NewRoot(s *session.Session) *cobra.Command {
 	add(root, "For customers, with the names and flags of az:",
 		group.NewCommand(s),
 		aks.NewCommand(s),
+		ad.NewCommand(s),
 	)
 	add(root, "For the operator:", append(service.Commands(), release.NewCommand())...)
 	root.AddCommand(version.NewCommand(s, service.Version()))

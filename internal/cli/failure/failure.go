@@ -29,6 +29,19 @@ func Usage(format string, args ...any) error {
 	return &usageError{message: fmt.Sprintf(format, args...)}
 }
 
+// ErrNotFound says that what the command line names is not there.
+var ErrNotFound = errors.New("not found")
+
+// NotFound is an error about what is not there.
+func NotFound(format string, args ...any) error {
+	return &notFoundError{message: fmt.Sprintf(format, args...)}
+}
+
+type notFoundError struct{ message string }
+
+func (e *notFoundError) Error() string        { return e.message }
+func (e *notFoundError) Is(target error) bool { return target == ErrNotFound }
+
 type usageError struct{ message string }
 
 func (e *usageError) Error() string        { return e.message }
@@ -76,6 +89,8 @@ func ExitCode(err error) int {
 		return CodeUsage
 	case errors.Is(err, context.Canceled):
 		return CodeInterrupted
+	case errors.Is(err, ErrNotFound):
+		return CodeNotFound
 	case errors.As(err, &response) && response.StatusCode == http.StatusNotFound:
 		return CodeNotFound
 	default:

@@ -4,10 +4,20 @@ import (
 	"context"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 )
+
+// ARM is a client of what no library of its own knows.
+func (s *Session) ARM() (*arm.Client, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	return arm.NewClient("berth", "v1.0.0", c.credential, c.options)
+}
 
 // ResourceGroups is a client of the subscription's resource groups.
 func (s *Session) ResourceGroups() (*armresources.ResourceGroupsClient, error) {
