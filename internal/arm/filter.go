@@ -10,7 +10,7 @@ import (
 const maxFilter = 2000
 
 // Term is one condition of a $filter: "name eq 'value'", or a function,
-// "atScope()" or "assignedTo('value')".
+// "atScope()", "assignedTo('value')" or "substringof('value', name)".
 type Term struct {
 	// Name is the property's or the function's name as the caller spells it.
 	Name string
@@ -18,6 +18,8 @@ type Term struct {
 	Function bool
 	// Value is what stands between the quotes, "" without any.
 	Value string
+	// Property is what a function of two arguments looks at.
+	Property string
 }
 
 // Filter reads the $filter of a request: terms that "and" joins, the part of
@@ -36,7 +38,7 @@ func ParseFilter(filter string) ([]Term, error) {
 		return nil, badFilter(filter)
 	}
 	const quoted = `'((?:[^']|'')*)'`
-	term := regexp.MustCompile(`^(?i:([a-z]+)\s+eq\s+` + quoted + `|([a-z]+)\(\s*(?:` + quoted + `)?\s*\))(?:\s+(?i:and)\s+|\s*$)`)
+	term := regexp.MustCompile(`^(?i:([a-z]+)\s+eq\s+` + quoted + `|([a-z]+)\(\s*(?:` + quoted + `(?:\s*,\s*([a-z]+))?)?\s*\))(?:\s+(?i:and)\s+|\s*$)`)
 	var terms []Term
 	for rest != "" {
 		match := term.FindStringSubmatch(rest)
@@ -45,7 +47,7 @@ func ParseFilter(filter string) ([]Term, error) {
 		}
 		found := Term{Name: match[1], Value: match[2]}
 		if match[3] != "" {
-			found = Term{Name: match[3], Function: true, Value: match[4]}
+			found = Term{Name: match[3], Function: true, Value: match[4], Property: match[5]}
 		}
 		found.Value = strings.ReplaceAll(found.Value, "''", "'")
 		terms = append(terms, found)

@@ -96,6 +96,7 @@ func New(config Config) (http.Handler, error) {
 			}},
 		},
 	}}
+	f.resources.Forward = f.forward
 	f.throttle = throttle.New(config.Throttle, config.Now)
 	f.roles = &authorization.Provider{
 		Client: config.Client, Tokens: config.Tokens, TenantID: config.TenantID, Location: config.Location, Exists: f.resources.Exists, Now: config.Now,

@@ -39,7 +39,7 @@ func (f *frontend) handle(w http.ResponseWriter, r *arm.Request) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	route, params, unmatched := f.router.Match(r.Method, r.URL.EscapedPath())
+	route, params, unmatched := f.match(r)
 	r.Route, r.Params = route, params
 	if unmatched == nil && route.Public {
 		return route.Handle(w, r)

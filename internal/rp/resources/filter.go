@@ -7,7 +7,7 @@ import (
 )
 
 // supportedFilters is what a refused $filter of a list of resources is told.
-const supportedFilters = "resourceType eq, name eq, resourceGroup eq, location eq, tagName eq, tagValue eq, joined by and"
+const supportedFilters = "resourceType eq, name eq, substringof('text', name), resourceGroup eq, substringof('text', resourceGroup), location eq, tagName eq, tagValue eq, joined by and"
 
 // resourceFilter is the condition that a list's $filter puts on a resource.
 func resourceFilter(r *arm.Request) (func(Resource) bool, error) {
@@ -51,6 +51,13 @@ func resourceCondition(term arm.Term) func(Resource) bool {
 		return func(resource Resource) bool { return strings.EqualFold(resource.Type, term.Value) }
 	case term.Is("name", false):
 		return func(resource Resource) bool { return strings.EqualFold(resource.Name, term.Value) }
+	case term.Is("substringof", true) && strings.EqualFold(term.Property, "name"):
+		return func(resource Resource) bool { return containsFold(resource.Name, term.Value) }
+	case term.Is("substringof", true) && strings.EqualFold(term.Property, "resourceGroup"):
+		return func(resource Resource) bool {
+			id, err := arm.ParseResourceID(resource.ID)
+			return err == nil && containsFold(id.ResourceGroup, term.Value)
+		}
 	case term.Is("location", false):
 		return func(resource Resource) bool { return SameLocation(resource.Location, term.Value) }
 	case term.Is("resourceGroup", false):
@@ -60,6 +67,10 @@ func resourceCondition(term arm.Term) func(Resource) bool {
 		}
 	}
 	return nil
+}
+
+func containsFold(text, part string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 
 // hasTag says whether there is a tag of a name, which is compared regardless of

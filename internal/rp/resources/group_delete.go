@@ -16,6 +16,9 @@ func (p *Provider) deleteGroup(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := checkForce(r); err != nil {
+		return err
+	}
 	id, err := p.Operations.Delete(r.Context(), r, GroupID(group.Spec.SubscriptionID, group.Spec.Name).String(),
 		resourcesv1alpha1.Target{Kind: "ResourceGroup", Name: group.Name, UID: string(group.UID)}, group)
 	if err != nil {
@@ -23,6 +26,20 @@ func (p *Provider) deleteGroup(w http.ResponseWriter, r *arm.Request) error {
 	}
 	arm.Async{Result: "/subscriptions/" + r.Param("subscriptionID") + "/operationresults/" + id + "?api-version=" + r.APIVersion}.Set(w, r)
 	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// checkForce reads forceDeletionTypes: types whose resources are to go without
+// a graceful end. A group here never has any of those that the public service knows.
+func checkForce(r *arm.Request) error {
+	for _, name := range strings.Split(r.URL.Query().Get("forceDeletionTypes"), ",") {
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "", "microsoft.compute/virtualmachines", "microsoft.compute/virtualmachinescalesets":
+		default:
+			return arm.NewError(http.StatusBadRequest, "InvalidForceDeletionTypes",
+				"The type '%.100s' cannot be deleted by force. Leave forceDeletionTypes out: a group is deleted with all that is in it.", name).At("forceDeletionTypes")
+		}
+	}
 	return nil
 }
 

@@ -9,13 +9,23 @@ import (
 	"berth.dev/berth/internal/arm"
 )
 
-func (p *Provider) namespaceBody(n Namespace, subscriptionID string) map[string]any {
+// typeBodies are a namespace's resource types, their newest api-version first:
+// clients take the first one that is no preview.
+func (p *Provider) typeBodies(n Namespace) []map[string]any {
 	types := make([]map[string]any, 0, len(n.Types))
 	for _, t := range n.Types {
+		versions := slices.Clone(t.Versions)
+		slices.Sort(versions)
+		slices.Reverse(versions)
 		types = append(types, map[string]any{
-			"resourceType": t.Name, "apiVersions": t.Versions, "locations": []string{displayName(p.Location)},
+			"resourceType": t.Name, "apiVersions": versions, "locations": []string{displayName(p.Location)},
 		})
 	}
+	return types
+}
+
+func (p *Provider) namespaceBody(n Namespace, subscriptionID string) map[string]any {
+	types := p.typeBodies(n)
 	id := "/providers/" + n.Name
 	if subscriptionID != "" {
 		id = "/subscriptions/" + subscriptionID + id
@@ -50,12 +60,25 @@ func (p *Provider) listProviders(w http.ResponseWriter, r *arm.Request) error {
 }
 
 func (p *Provider) getProvider(w http.ResponseWriter, r *arm.Request) error {
+	return p.withNamespace(r, func(n Namespace) error {
+		return arm.WriteJSON(w, http.StatusOK, p.namespaceBody(n, r.Param("subscriptionID")))
+	})
+}
+
+func (p *Provider) listResourceTypes(w http.ResponseWriter, r *arm.Request) error {
+	return p.withNamespace(r, func(n Namespace) error {
+		return arm.WriteJSON(w, http.StatusOK, arm.List[map[string]any]{Value: p.typeBodies(n)})
+	})
+}
+
+// withNamespace answers with the namespace of the path, if the caller may see it.
+func (p *Provider) withNamespace(r *arm.Request, answer func(Namespace) error) error {
 	if err := p.seesPath(r); err != nil {
 		return err
 	}
 	for _, n := range p.Namespaces {
 		if strings.EqualFold(n.Name, r.Param("namespace")) {
-			return arm.WriteJSON(w, http.StatusOK, p.namespaceBody(n, r.Param("subscriptionID")))
+			return answer(n)
 		}
 	}
 	return arm.NewError(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%.100s' is invalid.", r.Param("namespace")).At("namespace")

@@ -59,6 +59,10 @@ type Provider struct {
 	Location string
 	// Namespaces are the registered resource providers.
 	Namespaces []Namespace
+	// Forward lets the resource provider of a path answer a request about it,
+	// as this service's own and so without the caller's permission, which
+	// whoever calls it has checked.
+	Forward func(r *arm.Request, method, path string, body []byte) (Answer, error)
 }
 
 // CheckSubscription finds the subscription of a path and says whether it may
