@@ -176,6 +176,9 @@ func TestHeadersAndBodiesThatAreMadeToHarmAreRefused(t *testing.T) {
 		"an exponent beyond all":        `{"location":1e999999999}`,
 		"a key without end":             `{"` + strings.Repeat("k", 1<<20) + `":1}`,
 		"half a character":              "{\"location\":\"\xff\xfe\",\"x\":1}",
+		"text that is none":             "{\"location\":\"local\",\"tags\":{\"a\":\"\xff\"},\"properties\":{\"displayName\":\"\xff\"}}",
+		"a text with NUL":               `{"location":"local","tags":{"a":"b\u0000c"},"properties":{"displayName":"a\u0000b"}}`,
+		"a key with NUL":                `{"location":"local","tags":{"a\u0000":"b"}}`,
 		"what only looks like an array": `{"location":["local"]}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -160,6 +160,10 @@ func FuzzNoBodyOfAServicePrincipalMakesTheServiceFail(f *testing.F) {
 	fuzzPut(f, principalPath+berthVersion, nil, `{"properties":{"displayName":"x"}}`)
 }
 
+func FuzzNoBodyOfAnIdentityMakesTheServiceFail(f *testing.F) {
+	fuzzPut(f, groupPath+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/fuzzed?api-version=2023-01-31", nil, `{"location":"local","tags":{"a":"b"}}`, `{"location":"local","properties":{"isolationScope":"None"}}`)
+}
+
 func FuzzNoQueryOfAListMakesTheServiceFail(f *testing.F) {
 	r := newFuzzed(f, false, withCluster)
 	for _, seed := range [][3]string{{"atScope()", "1", ""}, {"resourceType eq 'a' and tagName eq 'b''c'", "0", "e30"}, {"principalId eq 'x'", "-1", "///"}, {"roleName eq 'Owner'", "99999999999999999999", "\x00"}, {"'", "1e3", "🙂"}} {

@@ -69,7 +69,7 @@ func validateClusterChange(d *draft, request clusterRequest) {
 	fixed := func(path, requested, current string) {
 		if requested != "" && !strings.EqualFold(requested, current) {
 			spelled := d.body.Path(path)
-			d.fields.Add(arm.CodeChangeNotAllowed, spelled, "Changing property '%s' is not allowed.", spelled)
+			d.fields.Add(arm.CodeChangeNotAllowed, spelled, "Changing property '%s' is not allowed: it is '%s' as long as the cluster is there. Leave it out, or make a new cluster.", spelled, current)
 		}
 	}
 	fixed("properties.dnsPrefix", request.Properties.DNSPrefix, old.DNSPrefix)

@@ -134,7 +134,7 @@ func checkTaint(taint string) string {
 func (p poolDraft) validateChange() {
 	fixed := func(property string, same bool) {
 		if !same {
-			p.fields.Add(arm.CodeChangeNotAllowed, p.at(property), "Changing property '%s' of the agent pool '%s' is not allowed.", p.at(property), p.pool.Name)
+			p.fields.Add(arm.CodeChangeNotAllowed, p.at(property), "Changing property '%s' of the agent pool '%s' is not allowed. Make a new pool with it and delete this one.", p.at(property), p.pool.Name)
 		}
 	}
 	fixed("vmSize", p.pool.VMSize == p.old.VMSize)

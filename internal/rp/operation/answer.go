@@ -2,6 +2,7 @@ package operation
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	meta "berth.dev/berth/api/meta/v1alpha1"
@@ -22,7 +23,7 @@ func WriteStatus(w http.ResponseWriter, r *arm.Request, o Operation) error {
 	body.EndTime = stamp(o.EndTime)
 	if o.Status != meta.OperationSucceeded {
 		failure := o.failure()
-		body.Error = &arm.Detail{Code: failure.Code, Message: failure.Message}
+		body.Error = &arm.Detail{Code: failure.Code, Message: withAdvice(failure, o), Target: o.ResourceID}
 	}
 	return arm.WriteJSON(w, http.StatusOK, body)
 }
@@ -41,7 +42,7 @@ func WriteResult(w http.ResponseWriter, r *arm.Request, o Operation, done int) e
 		return nil
 	default:
 		failure := o.failure()
-		return &arm.Error{Status: http.StatusConflict, Code: failure.Code, Message: failure.Message}
+		return &arm.Error{Status: http.StatusConflict, Code: failure.Code, Message: withAdvice(failure, o), Target: o.ResourceID}
 	}
 }
 
@@ -55,6 +56,24 @@ func (o Operation) failure() meta.Failure {
 	default:
 		return meta.Failure{Code: "InternalOperationError", Message: "The operation failed without a reason on record."}
 	}
+}
+
+// withAdvice is why an operation failed, and what its caller can do.
+func withAdvice(failure meta.Failure, o Operation) string {
+	advice := "Read the resource: if its provisioningState is Failed, repeat the request, which goes on from where this one stopped."
+	switch {
+	case o.Status == meta.OperationCanceled:
+		advice = "Repeat the request if it is still wanted."
+	case o.Verb == meta.VerbDelete:
+		advice = "Repeat the deletion, which goes on from where this one stopped."
+	case strings.Contains(failure.Code, "AllocationFailed") || strings.Contains(failure.Code, "NoCapacity"):
+		advice = "Ask for fewer or smaller nodes, or free some, and repeat the request."
+	}
+	message := strings.TrimRight(failure.Message, " .")
+	if message == "" {
+		message = "The operation failed without a reason on record"
+	}
+	return message + ". " + advice
 }
 
 func stamp(t time.Time) string {

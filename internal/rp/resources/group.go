@@ -64,22 +64,28 @@ func (p *Provider) getGroup(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusOK, newGroupBody(group))
 }
 
-// tagFilter is the filter that tools send: tagName eq 'a' and tagValue eq 'b'.
-func parseTagFilter(filter string) (name, value string, err error) {
-	if filter == "" {
-		return "", "", nil
+// parseTagFilter is the filter that tools send: tagName eq 'a' and tagValue eq 'b'.
+func parseTagFilter(r *arm.Request) (name, value string, err error) {
+	terms, err := r.Filter()
+	if err != nil {
+		return "", "", err
 	}
-	match := regexp.MustCompile(`(?i)^\s*tagName\s+eq\s+'([^']*)'(?:\s+and\s+tagValue\s+eq\s+'([^']*)')?\s*$`).FindStringSubmatch(filter)
-	if match == nil {
-		return "", "", arm.NewError(http.StatusBadRequest, "InvalidFilterInQueryString",
-			"The filter '%.200s' is not supported. Supported is: tagName eq 'name' and tagValue eq 'value'.", filter).At("$filter")
+	for _, term := range terms {
+		switch {
+		case term.Is("tagName", false):
+			name = term.Value
+		case term.Is("tagValue", false):
+			value = term.Value
+		default:
+			return "", "", arm.UnsupportedFilter(term, "tagName eq 'name' and tagValue eq 'value'")
+		}
 	}
-	return match[1], match[2], nil
+	return name, value, nil
 }
 
 // listGroups answers with the groups that the caller may read.
 func (p *Provider) listGroups(w http.ResponseWriter, r *arm.Request) error {
-	name, value, err := parseTagFilter(r.URL.Query().Get("$filter"))
+	name, value, err := parseTagFilter(r)
 	if err != nil {
 		return err
 	}
@@ -98,8 +104,7 @@ func (p *Provider) listGroups(w http.ResponseWriter, r *arm.Request) error {
 	bodies := []groupBody{}
 	for i := range list.Items {
 		body := newGroupBody(&list.Items[i])
-		tag, tagged := body.Tags[name]
-		if name != "" && (!tagged || value != "" && tag != value) {
+		if (name != "" || value != "") && !hasTag(body.Tags, name, value) {
 			continue
 		}
 		if access.Allows("Microsoft.Resources/subscriptions/resourceGroups/read", body.ID) {
