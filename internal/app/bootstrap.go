@@ -26,6 +26,9 @@ import (
 	"berth.dev/berth/internal/network"
 )
 
+// hostInstance is the annotation that says which home's host it is.
+const hostInstance = "berth.dev/instance"
+
 // edgeOwner owns the addresses of the edge itself.
 const edgeOwner = "edge"
 
@@ -108,13 +111,13 @@ func ensureObjects(ctx context.Context, c client.Client, objects ...client.Objec
 // ensureHost makes the Host object of this machine and its edge. The public
 // range is picked under a lock of the whole machine, which is held until the
 // edge is there: until then another install could pick the same.
-func ensureHost(ctx context.Context, c client.Client, o Options, fabric network.Fabric) (network.PublicPlan, error) {
+func ensureHost(ctx context.Context, c client.Client, o Options, instance string, fabric network.Fabric) (network.PublicPlan, error) {
 	unlock, err := lockEdges()
 	if err != nil {
 		return network.PublicPlan{}, err
 	}
 	defer unlock()
-	host, err := storeHost(ctx, c, o)
+	host, err := storeHost(ctx, c, o, instance)
 	if err != nil {
 		return network.PublicPlan{}, err
 	}
@@ -143,17 +146,22 @@ func ensureHost(ctx context.Context, c client.Client, o Options, fabric network.
 }
 
 // storeHost creates the Host object, or brings the operator's decisions in it
-// up to date. The public range stays: clusters have addresses out of it.
-func storeHost(ctx context.Context, c client.Client, o Options) (*hostapi.Host, error) {
+// up to date. The public range stays: clusters have addresses out of it. A host
+// belongs to one home, which has what runs on it.
+func storeHost(ctx context.Context, c client.Client, o Options, instance string) (*hostapi.Host, error) {
 	host := &hostapi.Host{}
 	err := c.Get(ctx, client.ObjectKey{Name: naming.LocalHost}, host)
 	if err == nil {
 		if o.PublicRange != "" && o.PublicRange != host.Spec.PublicRange {
 			return nil, fmt.Errorf("--public-range %s: this install has %s, which its clusters have addresses of", o.PublicRange, host.Spec.PublicRange)
 		}
-		if host.Spec.CPUOvercommit == o.CPUOvercommit && host.Spec.MemoryOvercommit == o.MemoryOvercommit {
+		if owner := host.Annotations[hostInstance]; owner != "" && owner != instance {
+			return nil, fmt.Errorf("the host of this management API is another home's (instance %s): start this one with --role control or frontend", owner)
+		}
+		if host.Annotations[hostInstance] == instance && host.Spec.CPUOvercommit == o.CPUOvercommit && host.Spec.MemoryOvercommit == o.MemoryOvercommit {
 			return host, nil
 		}
+		metav1.SetMetaDataAnnotation(&host.ObjectMeta, hostInstance, instance)
 		host.Spec.CPUOvercommit, host.Spec.MemoryOvercommit = o.CPUOvercommit, o.MemoryOvercommit
 		if err := c.Update(ctx, host); err != nil {
 			return nil, fmt.Errorf("updating the host: %w", err)
@@ -176,7 +184,7 @@ func storeHost(ctx context.Context, c client.Client, o Options) (*hostapi.Host, 
 		publicRange = picked.String()
 	}
 	host = &hostapi.Host{
-		ObjectMeta: metav1.ObjectMeta{Name: naming.LocalHost},
+		ObjectMeta: metav1.ObjectMeta{Name: naming.LocalHost, Annotations: map[string]string{hostInstance: instance}},
 		Spec:       hostapi.HostSpec{CPUOvercommit: o.CPUOvercommit, MemoryOvercommit: o.MemoryOvercommit, PublicRange: publicRange},
 	}
 	if err := c.Create(ctx, host); err != nil {

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -23,10 +24,21 @@ import (
 	"berth.dev/berth/internal/release"
 )
 
-// newManager makes the manager with every controller and the host agent. One
-// daemon holds the home, so there is no leader to elect.
+// The terms of the leadership among the processes of a shared management API:
+// another takes over at most so long after the leader died.
+const (
+	leaseName     = "berth-controllers"
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
+// newManager makes the manager with every controller and, where there is one,
+// the host agent. With a management API of its own one daemon holds the home,
+// so there is no leader to elect; where several share one, a Lease says whose
+// controllers work.
 func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *listening) (manager.Manager, error) {
-	timeout := shutdownTimeout
+	timeout, lease, renew, retry := shutdownTimeout, leaseDuration, renewDeadline, retryPeriod
 	m, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
 		MapperProvider: func(*rest.Config, *http.Client) (apimeta.RESTMapper, error) {
@@ -39,6 +51,9 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *list
 		Metrics:                 metricsserver.Options{BindAddress: "0"}, // served with the daemon's own
 		HealthProbeBindAddress:  "0",
 		GracefulShutdownTimeout: &timeout,
+		LeaderElection:          d.options.shared(), LeaderElectionID: leaseName, LeaderElectionNamespace: naming.SystemNamespace,
+		LeaderElectionReleaseOnCancel: true, // the process ends when its controllers have
+		LeaseDuration:                 &lease, RenewDeadline: &renew, RetryPeriod: &retry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the controller manager: %w", err)
@@ -49,11 +64,14 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *list
 	}); err != nil {
 		return nil, fmt.Errorf("adding the controllers: %w", err)
 	}
+	if !d.hosts() {
+		return m, nil
+	}
 	var versions []string
 	for _, v := range release.Versions() {
 		versions = append(versions, v.Version)
 	}
-	return m, agent.Add(m, agent.Dependencies{
+	return m, agent.Add(resident{m}, agent.Dependencies{
 		Home: d.home, HostName: naming.LocalHost, Clock: clock.RealClock{},
 		Runtime: d.drivers.runtime, Provider: d.drivers.provider, Fabric: d.drivers.fabric,
 		Releases: d.releases, Versions: versions, Names: d.drivers.names, DNS: d.zone(l.plan),

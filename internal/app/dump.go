@@ -27,7 +27,6 @@ import (
 	"berth.dev/berth/internal/cloud"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/machine"
-	"berth.dev/berth/internal/management"
 	"berth.dev/berth/internal/preflight"
 )
 
@@ -187,7 +186,7 @@ func tail(path string) ([]byte, error) {
 func (b *bundle) gatherObjects(ctx context.Context, h home.Home) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	config, err := management.New(h, "", nil).Config()
+	config, err := managementConfig(h)
 	if err != nil {
 		b.problem("reaching the management API", err)
 		return

@@ -44,7 +44,7 @@ func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listeni
 	handler, err := frontend.New(frontend.Config{
 		Client: live, History: d.history, Tokens: tokens, TenantID: l.identity.TenantID,
 		Location: d.options.Location, DNSZone: d.options.DNSZone, PublicURL: d.publicURL(),
-		AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
+		Shared: d.options.shared(), AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
 		RecordUnsupported: d.options.UnsupportedProperties == recordUnsupported,
 		Throttle:          throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,
 	})
@@ -71,7 +71,7 @@ func (d *daemon) newMetrics(m manager.Manager, live client.Client) http.Handler 
 	mux.Handle("/readyz", health(func(r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 		defer cancel()
-		if !m.GetCache().WaitForCacheSync(ctx) {
+		if m != nil && !m.GetCache().WaitForCacheSync(ctx) {
 			return fmt.Errorf("the controllers' caches are not filled yet")
 		}
 		if err := live.Get(ctx, client.ObjectKey{Name: naming.LocalHost}, &hostapi.Host{}); err != nil {

@@ -47,6 +47,11 @@ type Options struct {
 	DNSResolvable bool
 	// MetricsListen is the address of metrics and health on loopback.
 	MetricsListen string
+	// ManagementKubeconfig is a kubeconfig of the management API, which several
+	// processes may share; empty: the install has one of its own.
+	ManagementKubeconfig string
+	// Role is what of the service this process is: all, control or frontend.
+	Role string
 	// Throttle names the limits of how often callers may call: generous, aks or off.
 	Throttle string
 	// LogFormat is text or json.
@@ -88,6 +93,10 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.MetricsListen, "metrics-listen", "", "loopback address of metrics and health (default a free port)")
 	flags.StringVar(&o.Throttle, "throttle", string(throttle.Generous),
 		"how often callers may call: generous (ten times ARM's limits), aks (the public service's, with its resource provider's) or off")
+	flags.StringVar(&o.ManagementKubeconfig, "management-kubeconfig", "",
+		"kubeconfig of an existing cluster that is to hold Berth's objects (default a management API of the install's own); decided once")
+	flags.StringVar(&o.Role, "role", string(roleAll),
+		"what this process is, with --management-kubeconfig: all, control (front end and controllers, no host) or frontend (nothing else)")
 	flags.StringVar(&o.LogFormat, "log-format", "text", "format of the log: text or json")
 }
 
@@ -107,6 +116,8 @@ func environment() map[string]string {
 		"unsupported-properties": "BERTH_UNSUPPORTED_PROPERTIES",
 		"dns-resolvable":         "BERTH_DNS_RESOLVABLE",
 		"metrics-listen":         "BERTH_METRICS_LISTEN",
+		"management-kubeconfig":  "BERTH_MANAGEMENT_KUBECONFIG",
+		"role":                   "BERTH_ROLE",
 		"throttle":               "BERTH_THROTTLE",
 		"log-format":             "BERTH_LOG_FORMAT",
 	}
@@ -181,6 +192,7 @@ func (o *Options) Validate() error {
 	if o.LogFormat != "text" && o.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))
 	}
+	problems = append(problems, o.validateRole()...)
 	if _, err := throttle.ParseMode(o.Throttle); err != nil {
 		problems = append(problems, fmt.Errorf("--throttle: %w", err))
 	}

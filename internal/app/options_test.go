@@ -91,11 +91,11 @@ func TestWhatClustersCarryCannotChange(t *testing.T) {
 
 func TestEveryWrongOptionIsNamedAtOnce(t *testing.T) {
 	_, err := parse(t, "--home", t.TempDir(), "--location", "UPPER", "--dns-zone", "no_zone", "--listen", "nowhere", "--public-url", "http://x",
-		"--public-range", "198.18.0.1/20", "--cpu-overcommit", "0", "--metrics-listen", "0.0.0.0:1", "--log-format", "xml", "--throttle", "some")
+		"--public-range", "198.18.0.1/20", "--cpu-overcommit", "0", "--metrics-listen", "0.0.0.0:1", "--log-format", "xml", "--throttle", "some", "--role", "none")
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, flag := range []string{"location", "dns-zone", "listen", "public-url", "public-range", "cpu-overcommit", "metrics-listen", "log-format", "throttle"} {
+	for _, flag := range []string{"location", "dns-zone", "listen", "public-url", "public-range", "cpu-overcommit", "metrics-listen", "log-format", "throttle", "role"} {
 		if !strings.Contains(err.Error(), "--"+flag) {
 			t.Errorf("--%s is not named in: %v", flag, err)
 		}

@@ -15,21 +15,17 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"berth.dev/berth/api/crds"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
-	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/cloud"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/host/agent"
 	"berth.dev/berth/internal/management"
-	"berth.dev/berth/internal/management/mirror"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/preflight"
@@ -47,8 +43,10 @@ type daemon struct {
 	record   *record
 	releases *release.Store
 	drivers  drivers
-	history  *history.Store
-	// management is set once the release that it runs is there.
+	history  operationHistory
+	// supervisor is the program that outlives the daemon.
+	supervisor string
+	// management is the install's own management API, nil if it has none.
 	management *management.Server
 	// binaries are those of the default release, by name.
 	binaries map[string]string
@@ -92,6 +90,9 @@ func Run(ctx context.Context, o Options, output io.Writer) error {
 
 // checkHost refuses a host that lacks what Berth cannot do without.
 func checkHost(o Options, log *slog.Logger) error {
+	if role(o.Role) != roleAll {
+		return nil // it does nothing to its host
+	}
 	findings := preflight.Check(o.preflight())
 	if !preflight.Failed(findings) {
 		for _, f := range preflight.Unmet(findings) {
@@ -108,29 +109,15 @@ func checkHost(o Options, log *slog.Logger) error {
 
 // run starts the parts in order and serves.
 func (d *daemon) run(ctx context.Context) error {
-	supervisor, err := installSupervisor(d.home)
-	if err != nil {
+	if err := d.prepare(ctx); err != nil {
 		return err
 	}
-	if d.drivers, err = newDrivers(d.home, supervisor); err != nil {
-		return err
-	}
-	if d.history, err = history.Open(d.home.HistoryFile()); err != nil {
-		return err
-	}
-	defer d.history.Close()
-	artifacts, err := d.ensureRelease(ctx)
-	if err != nil {
-		return err
-	}
-	d.binaries = artifacts.Binaries
 	l, err := d.listen()
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	d.management = management.New(d.home, supervisor, artifacts.Binaries)
-	config, err := d.ensureManagement(ctx, d.management)
+	config, err := d.reachManagement(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,8 +130,16 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reaching the management API: %w", err)
 	}
+	closeHistory, err := d.openHistory(live)
+	if err != nil {
+		return err
+	}
+	defer closeHistory()
 	if err := d.bootstrap(ctx, live, l); err != nil {
 		return err
+	}
+	if !d.controls() {
+		return d.serve(ctx, nil, live, l)
 	}
 	m, err := d.newManager(config, scheme, l)
 	if err != nil {
@@ -173,21 +168,6 @@ func (d *daemon) ensureRelease(ctx context.Context) (release.Artifacts, error) {
 		return artifacts, fmt.Errorf("building Kubernetes %s: %w", version.Version, err)
 	}
 	return artifacts, nil
-}
-
-// ensureManagement starts or adopts the management API and brings its
-// definitions up to date.
-func (d *daemon) ensureManagement(ctx context.Context, server *management.Server) (*rest.Config, error) {
-	d.record.Report("starting the management API")
-	if err := d.drivers.cgroups.Create(server.CgroupPath(), cgroup.Limits{}); err != nil {
-		return nil, fmt.Errorf("making the cgroup of the management API: %w", err)
-	}
-	config, err := server.Ensure(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d.record.Report("applying the definitions of Berth's kinds")
-	return config, management.ApplyDefinitions(ctx, config, crds.Files)
 }
 
 // listening is what the daemon answers on and as whom.
@@ -230,31 +210,9 @@ func (d *daemon) listen() (*listening, error) {
 	return l, nil
 }
 
-// bootstrap makes the objects that everything else starts from, the edge, and
-// the listener on it.
-func (d *daemon) bootstrap(ctx context.Context, live client.Client, l *listening) error {
-	d.record.Report("making the edge")
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ensurePrincipal(groupCtx, live, l.identity) })
-	group.Go(func() error {
-		plan, err := ensureHost(groupCtx, live, d.options, d.drivers.fabric)
-		l.plan = plan
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	var err error
-	if l.edge, err = listenIn(d.drivers.fabric.EdgeNamespace(), netip.AddrPortFrom(l.plan.FrontEnd, 443).String()); err != nil {
-		return fmt.Errorf("listening for ARM on the edge: %w", err)
-	}
-	return nil
-}
-
 // serve runs everything that goes on until the context ends.
 func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Client, l *listening) error {
-	// This process alone writes what callers are told of: it may read from its cache.
-	reader, err := mirror.New(ctx, live, m.GetCache(), mirrored()...)
+	reader, err := d.reader(ctx, m, live)
 	if err != nil {
 		return err
 	}
@@ -269,18 +227,13 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 	server := newServer(handler, d.log)
 	server.TLSConfig = tlsConfig(newCertificates(authority, d.options, l.plan.FrontEnd))
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(groupCtx, server, l.front, l.edge) })
+	group.Go(func() error { return serve(groupCtx, server, l.fronts()...) })
 	group.Go(func() error { return serve(groupCtx, newServer(d.newMetrics(m, live), d.log), l.metrics) })
-	group.Go(func() error {
-		if err := m.Start(groupCtx); err != nil {
-			return fmt.Errorf("running the controllers: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error { return d.management.Keep(groupCtx, d.log) })
+	group.Go(func() error { return d.control(groupCtx, m) })
+	group.Go(func() error { return d.keepManagement(groupCtx) })
 	group.Go(func() error { return d.tidy(groupCtx) })
 	group.Go(func() error {
-		if err := waitForHost(groupCtx, m); err != nil {
+		if err := d.waitForHost(groupCtx, m); err != nil {
 			return err
 		}
 		d.ready(l)
@@ -295,7 +248,10 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 // waitForHost waits until the host agent has reported what this host has:
 // before that nothing can be admitted. It ends with the
 // context's error when the daemon is stopped before.
-func waitForHost(ctx context.Context, m manager.Manager) error {
+func (d *daemon) waitForHost(ctx context.Context, m manager.Manager) error {
+	if !d.hosts() {
+		return nil
+	}
 	if !m.GetCache().WaitForCacheSync(ctx) {
 		return ctx.Err()
 	}
@@ -323,10 +279,10 @@ func (d *daemon) ready(l *listening) {
 	d.record.update(func(r *home.Daemon) {
 		r.Phase, r.Message, r.Ready = home.PhaseReady, "", time.Now().UTC()
 		r.ARMEndpoint = d.localURL()
-		r.EdgeEndpoint = "https://" + l.plan.FrontEnd.String()
+		r.EdgeEndpoint = l.edgeURL()
 		r.MetricsEndpoint = "http://" + l.metrics.Addr().String()
 	})
-	d.log.Info("ready", "arm", d.localURL(), "edge", "https://"+l.plan.FrontEnd.String(), "metrics", "http://"+l.metrics.Addr().String())
+	d.log.Info("ready", "arm", d.localURL(), "edge", l.edgeURL(), "metrics", "http://"+l.metrics.Addr().String())
 }
 
 // localURL is the front end's address on this host.
@@ -353,9 +309,7 @@ func (d *daemon) tidy(ctx context.Context) error {
 	tick := time.NewTicker(tidyInterval)
 	defer tick.Stop()
 	for {
-		if _, err := d.history.Prune(time.Now().Add(-history.Retention)); err != nil {
-			d.log.Warn("cannot prune the operation history", "error", err)
-		}
+		d.prune()
 		if err := rotateLog(d.home); err != nil {
 			d.log.Warn("cannot rotate the log", "error", err)
 		}
@@ -364,6 +318,16 @@ func (d *daemon) tidy(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// prune drops old operations; a front end leaves that to who has controllers.
+func (d *daemon) prune() {
+	if !d.controls() {
+		return
+	}
+	if _, err := d.history.Prune(time.Now().Add(-history.Retention)); err != nil {
+		d.log.Warn("cannot prune the operation history", "error", err)
 	}
 }
 

@@ -133,7 +133,7 @@ func readReleases(o Options) ([]ReleaseStatus, error) {
 func readManagement(ctx context.Context, h home.Home, status *Status) ManagementStatus {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	config, err := management.New(h, "", nil).Config()
+	config, err := managementConfig(h)
 	if errors.Is(err, management.ErrNotStarted) {
 		return ManagementStatus{Message: "never started"}
 	}

@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"berth.dev/berth/internal/arm"
-	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/containerservice"
@@ -32,7 +31,9 @@ type Config struct {
 	// return that write: it must not cache, but for what only this process writes.
 	Client client.Client
 	// History has the ended operations.
-	History *history.Store
+	History operation.History
+	// Shared says that other front ends write to the same management API.
+	Shared bool
 	// Tokens is the token service.
 	Tokens *identity.Service
 	// TenantID is the only tenant, Location the only region.
@@ -81,7 +82,7 @@ func New(config Config) (http.Handler, error) {
 	store := operation.Store{Client: config.Client, History: config.History, Now: config.Now, ClusterID: containerservice.IDOf}
 	clusters, err := containerservice.NewProvider(containerservice.Options{
 		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, TenantID: config.TenantID,
-		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
+		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Shared: config.Shared, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wiring Microsoft.ContainerService: %w", err)

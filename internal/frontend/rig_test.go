@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -31,6 +32,7 @@ import (
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/identity"
+	"berth.dev/berth/internal/rp/operation"
 )
 
 const (
@@ -44,60 +46,53 @@ const (
 	aksVersion     = "2025-02-01"
 )
 
+// records are ended operations, which tests write as controllers do.
+type records interface {
+	operation.History
+	Put(record history.Record) error
+}
+
 // rig is a whole front end over a store in memory. Tests play the controllers
 // by writing objects.
 type rig struct {
 	t       testing.TB
 	server  *httptest.Server
 	store   client.WithWatch
-	history *history.Store
+	history records
 	// writes counts the writes to the store, to see that refused requests make none.
-	writes int
-	token  string
+	writes   int
+	counting sync.Mutex
+	token    string
 }
 
 func newRig(t testing.TB, change ...func(*frontend.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, authorizationv1alpha1.AddToScheme, containerservicev1alpha1.AddToScheme,
-		hostv1alpha1.AddToScheme, resourcesv1alpha1.AddToScheme, managedidentityv1alpha1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.store = fake.NewClientBuilder().WithScheme(scheme).
-		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}).
-		WithObjects(seed()...).
-		WithInterceptorFuncs(interceptor.Funcs{
-			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-				r.writes++
-				return c.Create(ctx, o, opts...)
-			},
-			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-				r.writes++
-				return c.Update(ctx, o, opts...)
-			},
-			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
-				r.writes++
-				return c.Delete(ctx, o, opts...)
-			},
-		}).Build()
-	var err error
-	if r.history, err = history.Open(filepath.Join(t.TempDir(), "history.db")); err != nil {
+	r.store = newStore(t, func(client.Object) {
+		r.counting.Lock()
+		defer r.counting.Unlock()
+		r.writes++
+	})
+	file, err := history.Open(filepath.Join(t.TempDir(), "history.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.history.Close() })
+	t.Cleanup(func() { file.Close() })
+	r.history = file
+	r.serve(frontend.Config{History: file}, change...)
+	return r
+}
+
+// serve starts a front end over the rig's store.
+func (r *rig) serve(config frontend.Config, change ...func(*frontend.Config)) {
+	r.t.Helper()
+	t := r.t
 	tokens, err := identity.NewService(t.Context(), identity.Options{Client: r.store, TenantID: tenantID, PublicURL: "https://berth.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := frontend.Config{
-		Client: r.store, History: r.history, Tokens: tokens, TenantID: tenantID, Location: "local", DNSZone: "berth.internal",
-		PublicURL: "https://berth.example", Registerer: prometheus.NewRegistry(),
-	}
+	config.Client, config.Tokens, config.TenantID, config.Location, config.DNSZone = r.store, tokens, tenantID, "local", "berth.internal"
+	config.PublicURL, config.Registerer = "https://berth.example", prometheus.NewRegistry()
 	for _, f := range change {
 		f(&config)
 	}
@@ -109,7 +104,37 @@ func newRig(t testing.TB, change ...func(*frontend.Config)) *rig {
 	t.Cleanup(r.server.Close)
 	r.token = r.tokenOf(ownerID)
 	r.writes = 0
-	return r
+}
+
+// newStore is a management API in memory that tells of every write before it does it.
+func newStore(t testing.TB, wrote func(client.Object)) client.WithWatch {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, authorizationv1alpha1.AddToScheme, containerservicev1alpha1.AddToScheme,
+		hostv1alpha1.AddToScheme, resourcesv1alpha1.AddToScheme, managedidentityv1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).
+		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}).
+		WithObjects(seed()...).
+		WithInterceptorFuncs(interceptor.Funcs{
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+				wrote(o)
+				return c.Create(ctx, o, opts...)
+			},
+			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+				wrote(o)
+				return c.Update(ctx, o, opts...)
+			},
+			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+				wrote(o)
+				return c.Delete(ctx, o, opts...)
+			},
+		}).Build()
 }
 
 // seed is an install as its first start leaves it, with one resource group.
@@ -141,13 +166,16 @@ func seed() []client.Object {
 }
 
 // tokenOf gets a token over the wire.
-func (r *rig) tokenOf(clientID string) string {
+func (r *rig) tokenOf(clientID string) string { return r.tokenFor(clientID, r.server.URL) }
+
+// tokenFor gets a token for a resource.
+func (r *rig) tokenFor(clientID, resource string) string {
 	r.t.Helper()
 	credential, err := r.credential(clientID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	token, err := credential.GetToken(r.t.Context(), policy.TokenRequestOptions{Scopes: []string{r.server.URL + "/.default"}})
+	token, err := credential.GetToken(r.t.Context(), policy.TokenRequestOptions{Scopes: []string{resource + "/.default"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -145,6 +145,9 @@ func (h Home) checkWhole() error {
 	const mend = "restore it from a backup, or remove the install with berth down --purge"
 	etcd := h.ManagementData()
 	_, err := os.Stat(etcd)
+	if shares, err := h.sharesManagement(); err != nil || shares {
+		return err // what its clusters are lies elsewhere
+	}
 	switch {
 	case err == nil:
 		if _, err := os.Stat(h.CloudFile()); errors.Is(err, fs.ErrNotExist) {
@@ -164,6 +167,14 @@ func (h Home) checkWhole() error {
 		}
 	}
 	return nil
+}
+
+// sharesManagement says whether the install keeps its objects in a cluster that
+// it was told of, and has no management API of its own.
+func (h Home) sharesManagement() (bool, error) {
+	var options map[string]string
+	_, err := ReadJSON(h.OptionsFile(), &options)
+	return options["management-kubeconfig"] != "", err
 }
 
 // makeDirs makes the directories below the home.

@@ -30,6 +30,10 @@ const digestAnnotation = "berth.dev/definition-digest"
 // ApplyDefinitions brings the CustomResourceDefinitions of files up to date,
 // makes the namespace for Secrets, and waits until every kind is served.
 func ApplyDefinitions(ctx context.Context, config *rest.Config, files fs.FS) error {
+	return apply(ctx, config, files, false)
+}
+
+func apply(ctx context.Context, config *rest.Config, files fs.FS, shared bool) error {
 	desired, err := parseDefinitions(files)
 	if err != nil {
 		return err
@@ -62,6 +66,9 @@ func ApplyDefinitions(ctx context.Context, config *rest.Config, files fs.FS) err
 	}
 	if err := waitEstablished(ctx, definitions, waiting); err != nil {
 		return err
+	}
+	if shared {
+		return nil
 	}
 	if err := settle(ctx, definitions); err != nil {
 		return err
@@ -163,6 +170,9 @@ func applyDefinition(ctx context.Context, client apiextensions.CustomResourceDef
 	} else {
 		definition.ResourceVersion = old.ResourceVersion
 		_, err = client.Update(ctx, definition, metav1.UpdateOptions{})
+	}
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+		return nil // another process starts at the same time and applies the same
 	}
 	if err != nil {
 		return fmt.Errorf("applying the definition %s: %w", definition.Name, err)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 
+	corev1 "k8s.io/api/core/v1"
+
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	hostv1alpha1 "berth.dev/berth/api/host/v1alpha1"
 	"berth.dev/berth/internal/arm"
@@ -25,10 +27,16 @@ type facts struct {
 	total    amount
 	// others is what the pools of all other clusters take.
 	others amount
+	// ledger is what front ends have reserved, as it was before all else was read.
+	ledger *corev1.ConfigMap
 }
 
 // readFacts reads what admission needs to know for a cluster.
 func (p *Provider) readFacts(ctx context.Context, clusterName string) (facts, error) {
+	ledger, err := p.readLedger(ctx)
+	if err != nil {
+		return facts{}, err
+	}
 	var hosts hostv1alpha1.HostList
 	if err := p.Client.List(ctx, &hosts); err != nil {
 		return facts{}, err
@@ -37,7 +45,7 @@ func (p *Provider) readFacts(ctx context.Context, clusterName string) (facts, er
 	if err := p.Client.List(ctx, &clusters); err != nil {
 		return facts{}, err
 	}
-	var result facts
+	result := facts{ledger: ledger, others: p.pending(ledger, clusters.Items, clusterName)}
 	for _, host := range hosts.Items {
 		if prefix, err := netip.ParsePrefix(host.Spec.PublicRange); err == nil {
 			result.publicRanges = append(result.publicRanges, prefix)

@@ -137,7 +137,7 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, admitCapacity(cluster, d.next, known, d.body.Path("properties.count"))
+	return d, p.admitRoom(r.Context(), cluster, d.next, known, d.body.Path("properties.count"))
 }
 
 // deletePool takes a pool out of its cluster's desired state.

@@ -71,7 +71,7 @@ func (p *Provider) startCluster(w http.ResponseWriter, r *arm.Request) error {
 		if err != nil {
 			return err
 		}
-		if err := admitCapacity(cluster, d.next, known, ""); err != nil {
+		if err := p.admitRoom(r.Context(), cluster, d.next, known, ""); err != nil {
 			return err
 		}
 		id, err := p.write(r.Context(), r, d, meta.ScopeCluster, meta.VerbStart)

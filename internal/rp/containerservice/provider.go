@@ -47,6 +47,8 @@ type Options struct {
 	// RecordUnsupported keeps the values of properties that nothing acts on, and
 	// lists them, instead of refusing them.
 	RecordUnsupported bool
+	// Shared says that other front ends write to the same management API.
+	Shared bool
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -56,7 +58,8 @@ type Provider struct {
 	Options
 	clusterSchema, poolSchema *arm.Schema
 	// admission is held from reading how much of the hosts is given out to the
-	// write that takes more, so that two requests cannot both take the last of it.
+	// write that takes more, so that two requests cannot both take the last of
+	// it. What other front ends take is in the ledger (reserve.go).
 	admission sync.Mutex
 }
 

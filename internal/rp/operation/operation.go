@@ -43,10 +43,15 @@ type Operation struct {
 // Terminal says whether the operation has ended.
 func (o Operation) Terminal() bool { return o.Status != meta.OperationInProgress }
 
+// History has the ended operations.
+type History interface {
+	Get(id string) (record history.Record, found bool, err error)
+}
+
 // Store finds and starts operations.
 type Store struct {
 	Client  client.Client
-	History *history.Store
+	History History
 	Now     func() time.Time
 	// ClusterID is the ARM id of a cluster, or of one of its pools if the scope names one.
 	ClusterID func(cluster *containerservicev1alpha1.ManagedCluster, scope string) string
