@@ -65,6 +65,15 @@ type ManagedClusterSpec struct {
 	// IdentityPrincipalID is the object id of the system-assigned identity.
 	// +optional
 	IdentityPrincipalID string `json:"identityPrincipalID,omitempty"`
+	// UserAssignedIdentityID is the ARM id of the identity of type UserAssigned,
+	// in the casing of the caller.
+	// +optional
+	UserAssignedIdentityID string `json:"userAssignedIdentityID,omitempty"`
+	// UserAssignedPrincipalID and UserAssignedClientID are that identity's ids.
+	// +optional
+	UserAssignedPrincipalID string `json:"userAssignedPrincipalID,omitempty"`
+	// +optional
+	UserAssignedClientID string `json:"userAssignedClientID,omitempty"`
 	// KubernetesVersion is the full version of the control plane, e.g. 1.35.4.
 	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+$`
 	KubernetesVersion string `json:"kubernetesVersion"`

@@ -61,6 +61,9 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 		return nil, err
 	}
 	convertCluster(d, request, requestID(r), p.Location)
+	if err := p.admitIdentity(r, d, request.Identity); err != nil {
+		return nil, err
+	}
 	validateCluster(d, request, requestID(r), p.Location)
 	validatePools(d, p.AllowNoAgentPools)
 	p.checkRules(r, d, request)
@@ -74,7 +77,7 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	if err := admitOperation(old, meta.ScopeCluster); err != nil {
 		return nil, err
 	}
-	return d, p.admitRoom(r.Context(), old, d.next, known, d.body.Path("properties.agentPoolProfiles"))
+	return d, admitCapacity(old, d.next, known, d.body.Path("properties.agentPoolProfiles"))
 }
 
 // decode reads a body against its schema. If a value is not of its type the

@@ -29,7 +29,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 	body := object{
 		"id": wireID(id), "name": c.Spec.Name, "type": Namespace + "/ManagedClusters", "location": c.Spec.Location,
 		"sku":      object{"name": "Base", "tier": c.Spec.Tier},
-		"identity": object{"type": c.Spec.IdentityType, "principalId": c.Spec.IdentityPrincipalID, "tenantId": p.TenantID},
+		"identity": p.identityBody(c),
 		"properties": object{
 			"provisioningState": c.DeriveProvisioningState(), "powerState": object{"code": c.ObservedPowerState()},
 			"kubernetesVersion": c.Spec.RequestedVersion, "currentKubernetesVersion": firstOf(c.Status.CurrentKubernetesVersion, c.Spec.KubernetesVersion),

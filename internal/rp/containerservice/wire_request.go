@@ -2,8 +2,9 @@ package containerservice
 
 // clusterRequest is what acts in the body of a managed cluster.
 type clusterRequest struct {
-	Location   string            `json:"location"`
-	Tags       map[string]string `json:"tags"`
+	Location   string             `json:"location"`
+	Tags       map[string]string  `json:"tags"`
+	Identity   ownIdentityRequest `json:"identity"`
 	Properties struct {
 		KubernetesVersion string                      `json:"kubernetesVersion"`
 		DNSPrefix         string                      `json:"dnsPrefix"`

@@ -53,7 +53,9 @@ func goOn(spec *containerservicev1alpha1.ManagedClusterSpec, scope string) {
 func mint(cluster *containerservicev1alpha1.ManagedCluster, fresh bool) {
 	if fresh {
 		cluster.Spec.Incarnation = naming.Incarnation()
-		cluster.Spec.IdentityPrincipalID = uuid.NewString()
+		if cluster.Spec.IdentityType == systemAssigned {
+			cluster.Spec.IdentityPrincipalID = uuid.NewString()
+		}
 	}
 	for i := range cluster.Spec.AgentPools {
 		if cluster.Spec.AgentPools[i].Incarnation == "" {

@@ -16,10 +16,10 @@ func Cluster() []arm.Property {
 		inertOnly("sku.tier", arm.String, "only the tier Free is built: the others promise a replicated control plane or long-term support", "Free").
 			OneOf("Free", "Standard", "Premium", "Paid"),
 		acts("identity", arm.Object),
-		inertOnly("identity.type", arm.String, "only a system-assigned identity is built", "SystemAssigned").
+		only("identity.type", arm.String, "SystemAssigned or UserAssigned; chosen when the cluster is made; nothing issues tokens to either yet").
 			OneOf("None", "SystemAssigned", "UserAssigned"),
 		readOnly("identity.principalId"), readOnly("identity.tenantId"),
-		refused("identity.userAssignedIdentities", arm.Map, "user-assigned identities are not built"),
+		only("identity.userAssignedIdentities", arm.Map, "one identity, on which the caller needs assign/action; it cannot be deleted while the cluster has it"),
 		acts("identity.userAssignedIdentities{}", arm.Object),
 		readOnly("identity.userAssignedIdentities{}.clientId"), readOnly("identity.userAssignedIdentities{}.principalId"),
 		refused("identity.delegatedResources", arm.Any, "delegated identities are not built"),
