@@ -77,7 +77,7 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	if err := admitOperation(old, meta.ScopeCluster); err != nil {
 		return nil, err
 	}
-	return d, admitCapacity(old, d.next, known, d.body.Path("properties.agentPoolProfiles"))
+	return d, p.admitRoom(r.Context(), old, d.next, known, d.body.Path("properties.agentPoolProfiles"))
 }
 
 // decode reads a body against its schema. If a value is not of its type the
