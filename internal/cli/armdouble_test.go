@@ -174,6 +174,9 @@ func (d *double) arm(w http.ResponseWriter, r *http.Request, path string) {
 		d.list(w, path)
 	case last == "listclusteradmincredential", last == "listclusterusercredential":
 		d.credentials(w, path, strings.TrimSuffix(strings.TrimPrefix(last, "listcluster"), "credential"))
+	case slices.Contains([]string{"stop", "start", "abort"}, last):
+		d.begin(w, "")
+		w.WriteHeader(http.StatusAccepted)
 	case r.Method == http.MethodPut:
 		d.put(w, r, path)
 	case r.Method == http.MethodDelete:

@@ -246,3 +246,18 @@ func TestAPoolOfAnAbortedClusterWaitsForTheCluster(t *testing.T) {
 		t.Fatalf("starting an aborted cluster goes on with it: %d %s", a.status, a.raw)
 	}
 }
+
+func TestWhatGETSaysOfAStoppedClusterSentBackIsToldToStartFirst(t *testing.T) {
+	r := made(t)
+	r.halt()
+	for _, path := range []string{clusterPath, clusterPath + "/agentPools/nodepool1"} {
+		got := r.call(http.MethodGet, path, "")
+		if !strings.Contains(got.raw, `"powerState":{"code":"Stopped"}`) {
+			t.Errorf("GET %s says %s", path, got.raw)
+		}
+		a := r.call(http.MethodPut, path, got.raw)
+		if _, _, message := a.errorOf(); a.status != http.StatusConflict || !strings.Contains(message, "az aks start") {
+			t.Errorf("PUT %s answered %d %s", path, a.status, a.raw)
+		}
+	}
+}

@@ -61,10 +61,10 @@ func admitVerb(old *containerservicev1alpha1.ManagedCluster, scope string, verb 
 			return inTheWay(old, running)
 		}
 	}
-	if old.Spec.PowerState == meta.PowerStopped && !allowed.stopped && !halfStopped(old, scope) {
-		return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
-			"Operation is not allowed: the managed cluster '%s' is stopped, and a stopped cluster can only be started or deleted. Start it first, with POST %s/start or 'az aks start'.",
-			old.Spec.Name, IDOf(old, meta.ScopeCluster))
+	if !allowed.stopped {
+		if err := admitStopped(old, scope); err != nil {
+			return err
+		}
 	}
 	if scope != meta.ScopeCluster && !allowed.aborted && old.Aborted(meta.ScopeCluster) {
 		return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
@@ -74,9 +74,16 @@ func admitVerb(old *containerservicev1alpha1.ManagedCluster, scope string, verb 
 	return nil
 }
 
-// halfStopped says that a cluster's stop was aborted: an update brings it up again.
-func halfStopped(old *containerservicev1alpha1.ManagedCluster, scope string) bool {
-	return scope == meta.ScopeCluster && old.Aborted(meta.ScopeCluster)
+// admitStopped refuses an update of a cluster that is stopped, whatever it asks
+// for. One whose stop was aborted is brought up again by an update of the cluster.
+func admitStopped(old *containerservicev1alpha1.ManagedCluster, scope string) error {
+	if old == nil || !old.Stopped() && len(old.Spec.Operations) > 0 || old.Spec.PowerState != meta.PowerStopped ||
+		scope == meta.ScopeCluster && old.Aborted(meta.ScopeCluster) {
+		return nil
+	}
+	return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
+		"Operation is not allowed: the managed cluster '%s' is stopped, and a stopped cluster can only be started or deleted. Start it first, with POST %s/start or 'az aks start'.",
+		old.Spec.Name, IDOf(old, meta.ScopeCluster))
 }
 
 // inTheWay names the running operation that another one has to wait for.

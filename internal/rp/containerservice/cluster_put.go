@@ -51,6 +51,9 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	if err := checkETag(r, old, meta.ScopeCluster); err != nil {
 		return nil, err
 	}
+	if err := admitStopped(old, meta.ScopeCluster); err != nil { // it says what to do, whatever the body asks for
+		return nil, err
+	}
 	d := &draft{old: old, fields: &arm.FieldErrors{}, apiVersion: r.APIVersion}
 	var request clusterRequest
 	if err := d.decode(p.clusterSchema, r.Body, &request); err != nil {

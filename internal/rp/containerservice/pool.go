@@ -111,6 +111,9 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	if err := checkETag(r, cluster, name); err != nil {
 		return nil, err
 	}
+	if err := admitStopped(cluster, name); err != nil {
+		return nil, err
+	}
 	d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}, apiVersion: r.APIVersion}
 	var request agentPoolRequest
 	if err := d.decode(p.poolSchema, r.Body, &request); err != nil {

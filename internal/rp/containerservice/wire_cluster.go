@@ -75,7 +75,7 @@ func poolView(c *containerservicev1alpha1.ManagedCluster, profile *containerserv
 		image = firstOf(pool.Status.NodeImageVersion, image)
 	}
 	body := object{
-		"provisioningState": c.DerivePoolProvisioningState(profile.Name, pool), "powerState": object{"code": "Running"},
+		"provisioningState": c.DerivePoolProvisioningState(profile.Name, pool), "powerState": object{"code": c.ObservedPowerState()},
 		"count": profile.Count, "vmSize": profile.VMSize, "mode": profile.Mode, "maxPods": profile.MaxPods,
 		"osDiskSizeGB": profile.OSDiskSizeGB, "osDiskType": "Managed", "kubeletDiskType": "OS",
 		"type": "VirtualMachineScaleSets", "osType": "Linux", "scaleDownMode": "Delete",

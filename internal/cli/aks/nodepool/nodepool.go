@@ -22,6 +22,7 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newAdd(s),
 		newDelete(s),
 		newList(s),
+		newOperationAbort(s),
 		newScale(s),
 		newShow(s),
 		newWait(s),

@@ -33,8 +33,7 @@ func Cluster() []arm.Property {
 		acts("properties", arm.Object),
 		readOnly(p + "provisioningState"), readOnly(p + "maxAgentPools"), readOnly(p + "currentKubernetesVersion"),
 		readOnly(p + "fqdn"), readOnly(p + "privateFQDN"), readOnly(p + "azurePortalFQDN"), readOnly(p + "resourceUID"), readOnly(p + "status"),
-		acts(p+"powerState", arm.Object),
-		inertOnly(p+"powerState.code", arm.String, "stopping a cluster is not built", "Running"),
+		readOnly(p + "powerState"),
 		acts(p+"kubernetesVersion", arm.String), acts(p+"dnsPrefix", arm.String), acts(p+"nodeResourceGroup", arm.String),
 		acts(p+"agentPoolProfiles", arm.Array), acts(p+"agentPoolProfiles[]", arm.Object),
 	}
