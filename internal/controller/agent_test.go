@@ -38,8 +38,8 @@ func (w *world) agent() (changed bool) {
 		plane := &planes.Items[i]
 		changed = w.observe(plane, containerservicev1.ControlPlaneFinalizer, &plane.Status.ObservedGeneration, func() {
 			if w.powered(plane, plane.Spec.PowerState, &plane.Status.Conditions, containerservicev1.ConditionReady) {
-				plane.Status.Version = plane.Spec.KubernetesVersion
 				w.setTrue(plane, &plane.Status.Conditions, containerservicev1.ConditionReleaseReady)
+				w.runs(plane)
 			}
 		}) || changed
 	}

@@ -53,6 +53,8 @@ type world struct {
 	api     client.WithWatch
 	tenants map[string]client.WithWatch // by API server address
 	history *memory
+	// sick is the version whose API server does not come up.
+	sick string
 	// hostDown stops the host agent, kubeletsDown the kubelets.
 	hostDown, kubeletsDown bool
 

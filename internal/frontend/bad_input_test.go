@@ -208,7 +208,6 @@ func TestAClusterThatExistsRefusesWhatMayNotChange(t *testing.T) {
 	}{
 		"another dnsPrefix":         {"PUT", clusterPath, `{"location":"local","properties":{"dnsPrefix":"other"}}`, want{400, "PropertyChangeNotAllowed", "properties.dnsPrefix", "not allowed"}},
 		"another pod range":         {"PUT", clusterPath, `{"location":"local","properties":{"networkProfile":{"podCidr":"10.100.0.0/16"}}}`, want{400, "PropertyChangeNotAllowed", "properties.networkProfile.podCidr", "not allowed"}},
-		"an upgrade":                {"PUT", clusterPath, `{"location":"local","properties":{"kubernetesVersion":"1.36"}}`, want{400, "NotSupported", "properties.kubernetesVersion", "not built yet"}},
 		"another size":              {"PUT", pool, `{"properties":{"vmSize":"Standard_B2s"}}`, want{400, "PropertyChangeNotAllowed", "properties.vmSize", "not allowed"}},
 		"another disk":              {"PUT", pool, `{"properties":{"osDiskSizeGB":64}}`, want{400, "PropertyChangeNotAllowed", "properties.osDiskSizeGB", "not allowed"}},
 		"other labels":              {"PUT", pool, `{"properties":{"nodeLabels":{"a":"b"}}}`, want{400, "NotSupported", "properties.nodeLabels", "new pool"}},

@@ -19,6 +19,7 @@ const ControlPlaneFinalizer = "containerservice.berth.dev/control-plane"
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
 // +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.hostName`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Emulates",type=string,JSONPath=`.status.emulatedVersion`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
@@ -81,6 +82,26 @@ type ControlPlaneStatus struct {
 	// Version is what the API server's /version says.
 	// +optional
 	Version string `json:"version,omitempty"`
+	// EmulatedVersion is the minor that it says it behaves as, if that is not its
+	// own; VersionSince is since when both are so.
+	// +optional
+	EmulatedVersion string `json:"emulatedVersion,omitempty"`
+	// +optional
+	VersionSince *metav1.Time `json:"versionSince,omitempty"`
+	// HealthySince is since when the API server has answered and no component has
+	// died, UnhealthySince since when that has not been so; one of them is there.
+	// Neither changes while the host builds what is to run next.
+	// +optional
+	HealthySince *metav1.Time `json:"healthySince,omitempty"`
+	// +optional
+	UnhealthySince *metav1.Time `json:"unhealthySince,omitempty"`
+	// DeprecatedAPIs are what clients asked for in the last twelve hours and a later
+	// minor lacks, as the audit log says.
+	// +listType=map
+	// +listMapKey=resource
+	// +kubebuilder:validation:MaxItems=100
+	// +optional
+	DeprecatedAPIs []DeprecatedAPI `json:"deprecatedAPIs,omitempty"`
 	// Components are the processes, in their start order.
 	// +listType=map
 	// +listMapKey=name

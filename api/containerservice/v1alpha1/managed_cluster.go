@@ -79,6 +79,12 @@ type ManagedClusterSpec struct {
 	KubernetesVersion string `json:"kubernetesVersion"`
 	// RequestedVersion is the version as the caller wrote it (1.35 or 1.35.4).
 	RequestedVersion string `json:"requestedVersion"`
+	// Upgrade is the last upgrade of the control plane to another minor.
+	// +optional
+	Upgrade *ControlPlaneUpgrade `json:"upgrade,omitempty"`
+	// UpgradeOverride lets upgrades begin that preflight would hold up.
+	// +optional
+	UpgradeOverride *UpgradeOverride `json:"upgradeOverride,omitempty"`
 	// DNSPrefix is the first label of the cluster's FQDN.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dnsPrefix is immutable"
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-a-zA-Z0-9]{0,52}[a-zA-Z0-9]$`
@@ -201,9 +207,13 @@ type ManagedClusterStatus struct {
 	// OutboundAddress is the public address that the cluster's traffic leaves with.
 	// +optional
 	OutboundAddress string `json:"outboundAddress,omitempty"`
-	// CurrentKubernetesVersion is the version that the API server reports.
+	// CurrentKubernetesVersion is the version whose API is served: that before an
+	// upgrade as long as the new binaries emulate it.
 	// +optional
 	CurrentKubernetesVersion string `json:"currentKubernetesVersion,omitempty"`
+	// Upgrade is there while the control plane emulates the minor before.
+	// +optional
+	Upgrade *UpgradeStatus `json:"upgrade,omitempty"`
 	// Progress says where each running operation is.
 	// +listType=map
 	// +listMapKey=scope

@@ -69,13 +69,13 @@ func (p *addons) reportUnreachable(s *scope) {
 
 // render makes the manifests of this cluster and their digest.
 func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) {
-	artifacts, ok := p.config.Releases.Lookup(s.cluster.Spec.KubernetesVersion)
+	artifacts, ok := p.config.Releases.Lookup(s.cluster.ServedVersion())
 	if !ok {
-		return nil, "", fmt.Errorf("finding the images of Kubernetes %s: the release is not built", s.cluster.Spec.KubernetesVersion)
+		return nil, "", fmt.Errorf("finding the images of Kubernetes %s: the release is not built", s.cluster.ServedVersion())
 	}
 	image := artifacts.Images["coredns"]
 	if image == "" {
-		return nil, "", fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.Spec.KubernetesVersion)
+		return nil, "", fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.ServedVersion())
 	}
 	objects, err := addon.Render(addon.Values{
 		APIServerAddress: s.apiServer.String(),

@@ -105,6 +105,7 @@ func NewController(config Config) *Controller {
 			{v1alpha1.ConditionCredentialsReady, &credentials{config: config}},
 			{v1alpha1.ConditionNetworkReady, &network{config: config}},
 			{v1alpha1.ConditionControlPlaneReady, &controlPlane{config: config}},
+			{v1alpha1.ConditionUpgraded, &upgrade{config: config}},
 			{v1alpha1.ConditionAddonsReady, &addons{config: config, applied: map[string]string{}}},
 			{v1alpha1.ConditionAgentPoolsReady, &agentPools{config: config}},
 			{v1alpha1.ConditionStopped, &power{config: config}},

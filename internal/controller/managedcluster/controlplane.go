@@ -34,9 +34,10 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 			return reconcile.Result{}, fmt.Errorf("making the control plane: %w", err)
 		}
 	}
-	if !s.givesUp() && s.controlPlane.Spec.KubernetesVersion != s.cluster.Spec.KubernetesVersion {
+	full, emulated := steer(s.cluster)
+	if !s.givesUp() && (s.controlPlane.Spec.KubernetesVersion != full || s.controlPlane.Spec.EmulatedVersion != emulated) {
 		changed := s.controlPlane.DeepCopy()
-		changed.Spec.KubernetesVersion = s.cluster.Spec.KubernetesVersion
+		changed.Spec.KubernetesVersion, changed.Spec.EmulatedVersion = full, emulated
 		if err := p.config.Client.Update(ctx, changed); err != nil {
 			return reconcile.Result{}, fmt.Errorf("setting the version of the control plane: %w", err)
 		}

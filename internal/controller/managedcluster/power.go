@@ -75,6 +75,7 @@ func (s *scope) projected(profile v1alpha1.AgentPoolProfile) v1alpha1.AgentPoolP
 	if s.wantsStop() {
 		projected.PowerState = meta.PowerStopped
 	}
+	s.hold(&projected)
 	return projected
 }
 

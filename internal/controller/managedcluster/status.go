@@ -12,7 +12,7 @@ import (
 func conditions() []string {
 	return []string{
 		v1alpha1.ConditionReleaseReady, v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionNetworkReady,
-		v1alpha1.ConditionControlPlaneReady, v1alpha1.ConditionAddonsReady, v1alpha1.ConditionAgentPoolsReady,
+		v1alpha1.ConditionControlPlaneReady, v1alpha1.ConditionUpgraded, v1alpha1.ConditionAddonsReady, v1alpha1.ConditionAgentPoolsReady,
 	}
 }
 
@@ -48,9 +48,10 @@ func (s *scope) writeStatus() {
 	}
 	if s.controlPlane != nil {
 		status.FQDN = s.controlPlane.Spec.FQDN
-		if s.controlPlane.Status.Version != "" {
-			status.CurrentKubernetesVersion = s.controlPlane.Status.Version
+		if served := s.served(); served != "" {
+			status.CurrentKubernetesVersion = served
 		}
+		s.writeUpgrade(status)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -89,10 +90,10 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionUpToDate, upToDate(ready, status.Outdated))
 	apimeta.RemoveStatusCondition(&object.Status.Conditions, containerservice.ConditionStopped)
 	if releaseReady.True && networkReady.True {
+		before, now := object.Status.Components, metav1.NewTime(r.Clock.Now())
 		object.Status.Components = components(status.Components)
-	}
-	if status.Version != "" {
-		object.Status.Version = status.Version
+		writeVersion(&object.Status, status, now)
+		writeHealth(&object.Status, before, ready.True, now)
 	}
 	switch {
 	case ready.True && len(status.Outdated) > 0:
@@ -173,7 +174,7 @@ func desiredControlPlane(object *containerservice.ControlPlane, artifacts releas
 		return controlplane.Desired{}, fmt.Errorf("reading the spec: %w", err)
 	}
 	return controlplane.Desired{
-		ID: spec.Incarnation, Version: spec.KubernetesVersion, Binaries: artifacts.Binaries,
+		ID: spec.Incarnation, Version: spec.KubernetesVersion, EmulatedVersion: spec.EmulatedVersion, Binaries: artifacts.Binaries,
 		Address: address, FQDN: spec.FQDN, Issuer: spec.Issuer, EtcdPrefix: spec.EtcdPrefix,
 		ServiceCIDR: services, PodCIDR: pods, NetworkNamespace: namespace, UserID: int(spec.UserID),
 	}, nil

@@ -103,6 +103,9 @@ func clusterVerb(old, next *containerservicev1alpha1.ManagedCluster) meta.Verb {
 	if old == nil {
 		return meta.VerbCreate
 	}
+	if upgrades(old, next) {
+		return meta.VerbUpgrade
+	}
 	scales := len(old.Spec.AgentPools) == len(next.Spec.AgentPools)
 	changed := false
 	for _, pool := range next.Spec.AgentPools {

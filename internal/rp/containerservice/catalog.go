@@ -5,6 +5,7 @@ import (
 
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/upgrade"
 )
 
 // upgradesOf are the versions that a cluster of a version may be upgraded to:
@@ -86,26 +87,50 @@ func upgradeEntries(versions []release.Version) []object {
 	return entries
 }
 
-// upgradeProfile says what a cluster may be upgraded to: nothing, while
-// upgrades are not built. The empty lists are there because az reads them
-// without looking whether they are.
+// upgradeProfile says what a cluster may be upgraded to. The empty lists are
+// there because az reads them without looking whether they are.
 func (p *Provider) upgradeProfile(w http.ResponseWriter, r *arm.Request) error {
 	cluster, err := p.cluster(r)
 	if err != nil {
 		return err
 	}
+	upgrades := []object{}
+	if !cluster.Spec.Upgrade.Revocable() { // before the next it is lifted or rolled back
+		version := cluster.Spec.KubernetesVersion
+		upgrades = profileUpgrades(upgradesOf(release.Version{Version: version, Minor: upgrade.Minor(version)}))
+	}
 	pools := []object{}
 	for _, pool := range cluster.Spec.AgentPools {
-		pools = append(pools, object{"name": pool.Name, "kubernetesVersion": pool.OrchestratorVersion, "osType": "Linux", "upgrades": []object{}})
+		pools = append(pools, object{"name": pool.Name, "kubernetesVersion": pool.OrchestratorVersion, "osType": "Linux",
+			"upgrades": profileUpgrades(poolUpgrades(pool.OrchestratorVersion, cluster.ServedVersion()))})
 	}
 	id := ClusterID(cluster.Spec.SubscriptionID, cluster.Spec.ResourceGroup, cluster.Spec.Name)
 	return arm.WriteJSON(w, http.StatusOK, object{
 		"id": wireID(id.Child("upgradeProfiles", "default")), "name": "default", "type": Namespace + "/managedClusters/upgradeProfiles",
 		"properties": object{
-			"controlPlaneProfile": object{"kubernetesVersion": cluster.Spec.KubernetesVersion, "osType": "Linux", "upgrades": []object{}},
+			"controlPlaneProfile": object{"kubernetesVersion": firstOf(cluster.Status.CurrentKubernetesVersion, cluster.ServedVersion()), "osType": "Linux", "upgrades": upgrades},
 			"agentPoolProfiles":   pools,
 		},
 	})
+}
+
+// poolUpgrades are the versions that a pool may go on to: up to that of the API
+// that is served.
+func poolUpgrades(from, served string) (versions []release.Version) {
+	for _, version := range release.Versions() {
+		if less(from, version.Version) && !less(served, version.Version) {
+			versions = append(versions, version)
+		}
+	}
+	return versions
+}
+
+func profileUpgrades(versions []release.Version) []object {
+	entries := []object{}
+	for _, version := range versions {
+		entries = append(entries, object{"kubernetesVersion": version.Version, "isPreview": version.Preview})
+	}
+	return entries
 }
 
 // availableVersions lists the versions that a new pool may have: that of the control plane.
@@ -117,7 +142,7 @@ func (p *Provider) availableVersions(w http.ResponseWriter, r *arm.Request) erro
 	id := ClusterID(cluster.Spec.SubscriptionID, cluster.Spec.ResourceGroup, cluster.Spec.Name)
 	return arm.WriteJSON(w, http.StatusOK, object{
 		"id": wireID(id) + "/availableAgentPoolVersions", "name": "default", "type": Namespace + "/managedClusters/availableAgentPoolVersions",
-		"properties": object{"agentPoolVersions": []object{{"default": true, "kubernetesVersion": cluster.Spec.KubernetesVersion}}},
+		"properties": object{"agentPoolVersions": []object{{"default": true, "kubernetesVersion": cluster.ServedVersion()}}},
 	})
 }
 

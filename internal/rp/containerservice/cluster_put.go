@@ -67,6 +67,7 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	if err := p.admitIdentity(r, d, request.Identity); err != nil {
 		return nil, err
 	}
+	p.planUpgrade(d)
 	validateCluster(d, request, requestID(r), p.Location)
 	validatePools(d, p.AllowNoAgentPools)
 	p.checkRules(r, d, request)
@@ -78,6 +79,9 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 		return nil, err
 	}
 	if err := admitOperation(old, meta.ScopeCluster); err != nil {
+		return nil, err
+	}
+	if err := p.admitUpgrade(r.Context(), d, known); err != nil {
 		return nil, err
 	}
 	return d, p.admitRoom(r.Context(), old, d.next, known, d.body.Path("properties.agentPoolProfiles"))

@@ -49,6 +49,7 @@ func convertCluster(d *draft, request clusterRequest, id arm.ResourceID, locatio
 		spec.DisableRunCommand = *disable
 	}
 	convertVersion(d, request.Properties.KubernetesVersion)
+	convertOverride(d, request.Properties.UpgradeSettings)
 	convertNetwork(d, request.Properties.NetworkProfile)
 	seen := map[string]bool{}
 	for i, pool := range request.Properties.AgentPoolProfiles {
@@ -124,7 +125,7 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 	}
 	pool := containerservicev1alpha1.AgentPoolProfile{
 		Name: request.Name, Count: 1, VMSize: machine.DefaultSize, OSDiskSizeGB: defaultOSDiskGB, MaxPods: defaultMaxPods,
-		Mode: defaultMode(d.apiVersion), OrchestratorVersion: d.next.Spec.KubernetesVersion,
+		Mode: defaultMode(d.apiVersion), OrchestratorVersion: d.next.ServedVersion(),
 	}
 	if old != nil {
 		old.DeepCopyInto(&pool)

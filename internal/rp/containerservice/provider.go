@@ -47,6 +47,12 @@ type Options struct {
 	// RecordUnsupported keeps the values of properties that nothing acts on, and
 	// lists them, instead of refusing them.
 	RecordUnsupported bool
+	// UpgradeSoak is for how long a control plane that was upgraded to another minor
+	// has to be healthy before it is lifted and the pools follow, ControlPlaneSoak
+	// the same for an upgrade of the control plane alone; 0 means the defaults.
+	UpgradeSoak, ControlPlaneSoak time.Duration
+	// DialTenant connects the API server of a cluster for a few reads; nil: the real one.
+	DialTenant func(context.Context, *containerservicev1alpha1.ManagedCluster) (client.Reader, func(), error)
 	// Shared says that other front ends write to the same management API.
 	Shared bool
 	// Now is the clock.

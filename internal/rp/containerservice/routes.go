@@ -57,6 +57,7 @@ func (p *Provider) Routes() []arm.Route {
 	for i := range routes {
 		routes[i].Versions = versions
 	}
+	routes = append(routes, p.upgradeRoutes()...)
 	// Who may see an operation is decided by the resource that it works on.
 	polling := &arm.VersionTable{ResourceType: "locations/operations", Location: p.Location, Versions: append(apiVersions(), operationVersion)}
 	return append(routes,

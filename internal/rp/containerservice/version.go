@@ -7,8 +7,8 @@ import (
 	"berth.dev/berth/internal/release"
 )
 
-// convertVersion sets the cluster's Kubernetes version. A minor means its
-// newest patch when the cluster is made, and the patch that it has ever after.
+// convertVersion sets the cluster's Kubernetes version. A minor means its newest
+// patch when it comes to the cluster, and the patch that it has ever after.
 func convertVersion(d *draft, requested string) {
 	spec := &d.next.Spec
 	path := d.body.Path("properties.kubernetesVersion")
@@ -31,11 +31,7 @@ func convertVersion(d *draft, requested string) {
 		}
 		return
 	}
-	if less(version.Version, spec.KubernetesVersion) {
-		d.fields.Add(arm.CodeOperationNotAllowed, path, "The cluster runs Kubernetes %s; downgrading it to %s is not allowed.", spec.KubernetesVersion, version.Version)
-		return
-	}
-	d.fields.Add(arm.CodeNotImplemented, path, "The cluster runs Kubernetes %s; upgrading it to %s is not built yet.", spec.KubernetesVersion, version.Version)
+	d.upgradeTo(version, requested, path)
 }
 
 // version sets the pool's Kubernetes version: that of the control plane.
@@ -51,9 +47,9 @@ func (p poolDraft) version(requested string) {
 			"The Kubernetes version '%.40s' is not supported. Supported are: %s.", requested, supportedVersions())
 	case p.old != nil:
 		p.fields.Add(arm.CodeNotImplemented, path, "The agent pool '%s' runs Kubernetes %s; changing its version to %s is not built yet.", p.pool.Name, p.old.OrchestratorVersion, version.Version)
-	case p.next.Spec.KubernetesVersion != "" && !means(requested, p.next.Spec.KubernetesVersion):
+	case p.next.Spec.KubernetesVersion != "" && !means(requested, p.next.ServedVersion()):
 		p.fields.Add("NodePoolMcVersionIncompatible", path,
-			"The agent pool '%s' is to have Kubernetes %s, the control plane has %s: a new pool has the version of the control plane.", p.pool.Name, version.Version, p.next.Spec.KubernetesVersion)
+			"The agent pool '%s' is to have Kubernetes %s, the control plane serves %s: a new pool has the version of the control plane.", p.pool.Name, version.Version, p.next.ServedVersion())
 	}
 }
 

@@ -3,6 +3,7 @@ package containerservice
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
@@ -32,7 +33,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 		"identity": p.identityBody(c),
 		"properties": object{
 			"provisioningState": c.DeriveProvisioningState(), "powerState": object{"code": c.ObservedPowerState()},
-			"kubernetesVersion": c.Spec.RequestedVersion, "currentKubernetesVersion": firstOf(c.Status.CurrentKubernetesVersion, c.Spec.KubernetesVersion),
+			"kubernetesVersion": c.Spec.RequestedVersion, "currentKubernetesVersion": firstOf(c.Status.CurrentKubernetesVersion, c.ServedVersion()),
 			"dnsPrefix": c.Spec.DNSPrefix, "agentPoolProfiles": profiles, "nodeResourceGroup": c.Spec.NodeResourceGroup,
 			"enableRBAC": true, "disableLocalAccounts": false, "supportPlan": "KubernetesOfficial", "maxAgentPools": maxPools,
 			"servicePrincipalProfile": object{"clientId": "msi"}, "identityProfile": object{kubeletIdentityKey: kubeletIdentity(c)}, "networkProfile": networkBody(c.Spec.Network),
@@ -47,6 +48,9 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 	}
 	if c.Status.FQDN != "" {
 		body["properties"].(object)["fqdn"] = c.Status.FQDN
+	}
+	if o := c.Spec.UpgradeOverride; o != nil {
+		body["properties"].(object)["upgradeSettings"] = object{"overrideSettings": object{"forceUpgrade": o.Force, "until": o.Until.UTC().Format(time.RFC3339)}}
 	}
 	if c.Spec.DisableRunCommand {
 		body["properties"].(object)["apiServerAccessProfile"] = object{"disableRunCommand": true}

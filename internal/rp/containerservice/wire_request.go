@@ -1,5 +1,7 @@
 package containerservice
 
+import "time"
+
 // clusterRequest is what acts in the body of a managed cluster.
 type clusterRequest struct {
 	Location   string             `json:"location"`
@@ -7,6 +9,7 @@ type clusterRequest struct {
 	Identity   ownIdentityRequest `json:"identity"`
 	Properties struct {
 		KubernetesVersion string                      `json:"kubernetesVersion"`
+		UpgradeSettings   *upgradeSettingsRequest     `json:"upgradeSettings"`
 		DNSPrefix         string                      `json:"dnsPrefix"`
 		NodeResourceGroup string                      `json:"nodeResourceGroup"`
 		AgentPoolProfiles []poolRequest               `json:"agentPoolProfiles"`
@@ -20,6 +23,14 @@ type clusterRequest struct {
 // apiServerRequest is what acts in an API server's access profile.
 type apiServerRequest struct {
 	DisableRunCommand *bool `json:"disableRunCommand"`
+}
+
+// upgradeSettingsRequest is what acts in the upgrade settings of a cluster.
+type upgradeSettingsRequest struct {
+	OverrideSettings struct {
+		ForceUpgrade bool       `json:"forceUpgrade"`
+		Until        *time.Time `json:"until"`
+	} `json:"overrideSettings"`
 }
 
 // networkRequest is what acts in a network profile.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,7 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 	now := metav1.NewTime(p.Now())
 	running := meta.RunningOperation{
 		Scope: scope, ID: uuid.NewString(), Verb: verb, Generation: 1, StartTime: now,
-		Deadline: metav1.NewTime(now.Add(operation.Timeout)), Caller: r.Principal.ObjectID, CorrelationID: r.CorrelationID,
+		Deadline: metav1.NewTime(now.Add(timeout(d, verb))), Caller: r.Principal.ObjectID, CorrelationID: r.CorrelationID,
 	}
 	if d.old != nil {
 		// The write changes the spec, so it raises the generation by one; under
@@ -38,6 +39,18 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 		return running.ID, p.Client.Create(ctx, d.next)
 	}
 	return running.ID, p.Client.Update(ctx, d.next)
+}
+
+// timeout is how long an operation may take: an upgrade soaks, and drains node after node.
+func timeout(d *draft, verb meta.Verb) time.Duration {
+	if verb != meta.VerbUpgrade {
+		return operation.Timeout
+	}
+	limit := upgradeTimeout
+	if u := d.next.Spec.Upgrade; u.Revocable() && !u.ControlPlaneOnly {
+		limit += 2 * u.Soak.Duration
+	}
+	return limit
 }
 
 // goOn takes away that an operation of the scope was aborted: what is written

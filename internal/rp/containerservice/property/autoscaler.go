@@ -43,6 +43,7 @@ func upgradeProperties(p string) []arm.Property {
 		acts(p+"autoUpgradeProfile", arm.Object),
 		inertOnly(p+"autoUpgradeProfile.upgradeChannel", arm.String, "automatic upgrades are not built", "none"),
 		inertOnly(p+"autoUpgradeProfile.nodeOSUpgradeChannel", arm.String, "automatic upgrades of the node image are not built", "None", "NodeImage"),
-		refused(p+"upgradeSettings", arm.Any, "overrides of upgrades are not built"),
+		acts(p+"upgradeSettings", arm.Object), acts(p+"upgradeSettings.overrideSettings", arm.Object),
+		acts(p+"upgradeSettings.overrideSettings.forceUpgrade", arm.Boolean), acts(p+"upgradeSettings.overrideSettings.until", arm.String),
 	}
 }

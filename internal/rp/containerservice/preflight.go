@@ -1,0 +1,120 @@
+package containerservice
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/tenant"
+	"berth.dev/berth/internal/upgrade"
+)
+
+type finding = upgrade.Finding
+
+// preflight finds what stands in the way of an upgrade.
+func (p *Provider) preflight(ctx context.Context, old, next *containerservicev1alpha1.ManagedCluster, known facts) ([]finding, error) {
+	projections, err := p.pools(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan := upgrade.Plan{From: old.ServedVersion(), To: next.Spec.KubernetesVersion}
+	moves := false
+	for _, profile := range old.Spec.AgentPools {
+		pool := upgrade.Pool{Name: profile.Name, From: profile.OrchestratorVersion, To: profile.OrchestratorVersion}
+		if wanted := next.AgentPool(profile.Name); wanted != nil {
+			pool.To = wanted.OrchestratorVersion
+		}
+		moves = moves || pool.Moves()
+		if !pool.Moves() { // a pool that stays is as old as its oldest node
+			if projection := projections[old.Name][profile.Name]; projection != nil {
+				pool.To = firstOf(projection.Status.CurrentOrchestratorVersion, pool.To)
+				pool.From = pool.To
+			}
+		}
+		plan.Pools = append(plan.Pools, pool)
+	}
+	facts := upgrade.Facts{Now: p.Now()}
+	var plane containerservicev1alpha1.ControlPlane
+	if err := p.Client.Get(ctx, types.NamespacedName{Name: old.Spec.Incarnation}, &plane); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the control plane of %s: %w", old.Name, err)
+	}
+	facts.Deprecated = plane.Status.DeprecatedAPIs
+	if moves {
+		if err := p.readTenant(ctx, old, &facts); err != nil {
+			return nil, err
+		}
+	}
+	return append(upgrade.Preflight(plan, facts), surgeRoom(old, next, known)...), nil
+}
+
+// readTenant reads what could hold up the drain of nodes from the cluster itself.
+func (p *Provider) readTenant(ctx context.Context, cluster *containerservicev1alpha1.ManagedCluster, facts *upgrade.Facts) error {
+	unreadable := func(err error) error {
+		return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
+			"The API server of the managed cluster '%s' does not answer (%.200s), so its PodDisruptionBudgets cannot be checked. Try again, or set upgradeSettings.overrideSettings.forceUpgrade with until.", cluster.Spec.Name, err)
+	}
+	dial := p.DialTenant
+	if dial == nil {
+		dial = p.dialTenant
+	}
+	reader, hangUp, err := dial(ctx, cluster)
+	if err != nil {
+		return unreadable(err)
+	}
+	defer hangUp()
+	var budgets policyv1.PodDisruptionBudgetList
+	var nodes corev1.NodeList
+	var pods corev1.PodList
+	for _, list := range []client.ObjectList{&budgets, &nodes, &pods} {
+		if err := reader.List(ctx, list); err != nil {
+			return unreadable(err)
+		}
+	}
+	facts.Budgets, facts.Nodes, facts.Pods = budgets.Items, nodes.Items, pods.Items
+	return nil
+}
+
+// dialTenant connects the API server of a cluster for a few reads.
+func (p *Provider) dialTenant(ctx context.Context, cluster *containerservicev1alpha1.ManagedCluster) (client.Reader, func(), error) {
+	var secret corev1.Secret
+	key := client.ObjectKey{Namespace: naming.SystemNamespace, Name: naming.Credentials(cluster.Spec.Incarnation)}
+	if err := p.Client.Get(ctx, key, &secret); err != nil {
+		return nil, nil, err
+	}
+	return tenant.DialOnce(tenant.Endpoint{
+		Address: cluster.Status.Address, CA: secret.Data[pki.ClusterCACert],
+		Certificate: secret.Data[pki.ServiceClientCert], Key: secret.Data[pki.ServiceClientKey],
+	})
+}
+
+// surgeRoom finds pools for whose additional nodes during an upgrade the hosts
+// have no room.
+func surgeRoom(old, next *containerservicev1alpha1.ManagedCluster, f facts) (findings []finding) {
+	if !f.reported {
+		return nil
+	}
+	taken := f.others.plus(demand(old))
+	for _, pool := range next.Spec.AgentPools {
+		before := old.AgentPool(pool.Name)
+		if before == nil || before.OrchestratorVersion == pool.OrchestratorVersion {
+			continue
+		}
+		size, _ := machine.SizeByName(pool.VMSize)
+		if sum := taken.plus(amount{int64(size.CPUs), int64(size.MemoryMiB)}); sum.cpus > f.total.cpus || sum.memoryMiB > f.total.memoryMiB {
+			findings = append(findings, finding{Code: upgrade.CodeCapacity, Target: pool.Name, Message: fmt.Sprintf(
+				"The hosts have no room for one more node of the agent pool '%s' (%s): they give out %d vCPUs and %d MiB, of which %d and %d are taken. Free some, or set maxSurge 0 with maxUnavailable 1.",
+				pool.Name, pool.VMSize, f.total.cpus, f.total.memoryMiB, taken.cpus, taken.memoryMiB)})
+		}
+	}
+	return findings
+}
