@@ -298,6 +298,7 @@ func TestTheAccessLogHasIdsAndNoSecrets(t *testing.T) {
 }
 
 func TestASlowClientIsCutOff(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r := newRig(t)
 	server := frontend.Server(r.server.Config.Handler)
 	if server.ReadHeaderTimeout == 0 || server.ReadTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 || server.MaxHeaderBytes == 0 {

@@ -86,6 +86,7 @@ func polled(t *testing.T, during func()) *runtime.PollUntilDoneOptions {
 }
 
 func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r := newRig(t)
 	ctx := t.Context()
 	credential, err := r.credential(ownerID)
@@ -319,6 +320,7 @@ func TestTheSDKReadsTenantSubscriptionGroupsAndCatalog(t *testing.T) {
 }
 
 func TestTheSDKKeepsResourceGroups(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r := newRig(t)
 	ctx := t.Context()
 	credential, err := r.credential(ownerID)

@@ -73,6 +73,7 @@ func (r *rig) clusters() *armcontainerservice.ManagedClustersClient {
 }
 
 func TestTheSDKStopsAndStartsACluster(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r := made(t)
 	ctx, clusters := t.Context(), r.clusters()
 	stopping, err := clusters.BeginStop(ctx, "rg", "demo", nil)
@@ -102,6 +103,7 @@ func TestTheSDKStopsAndStartsACluster(t *testing.T) {
 }
 
 func TestTheSDKAbortsAnOperation(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r := made(t)
 	ctx, clusters := t.Context(), r.clusters()
 	if a := r.call(http.MethodPost, clusterPath+"/stop", ""); a.status != http.StatusAccepted || a.header.Get("Location") == "" || a.header.Get("Azure-AsyncOperation") == "" {

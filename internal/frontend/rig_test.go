@@ -137,6 +137,21 @@ func newStore(t testing.TB, wrote func(client.Object)) client.WithWatch {
 		}).Build()
 }
 
+// signingKey is the Secret of the keys that sign tokens, as a first start makes
+// it. It is made once: a real key takes longer than most of these tests.
+var signingKey = sync.OnceValue(func() *corev1.Secret { //nolint:gochecknoglobals // made once for all tests
+	store := fake.NewClientBuilder().Build() // its scheme has the kinds of Kubernetes
+	if _, err := identity.NewService(context.Background(), identity.Options{Client: store, TenantID: tenantID}); err != nil {
+		panic(err)
+	}
+	secret := &corev1.Secret{}
+	if err := store.Get(context.Background(), client.ObjectKey{Namespace: "berth-system", Name: "token-signing-key"}, secret); err != nil {
+		panic(err)
+	}
+	secret.ResourceVersion = ""
+	return secret
+})
+
 // seed is an install as its first start leaves it, with one resource group.
 func seed() []client.Object {
 	key := bytes.Repeat([]byte("k"), 32)
@@ -147,6 +162,7 @@ func seed() []client.Object {
 	}
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "berth-system", Name: "client-secret-key"}, Data: map[string][]byte{"key": key}},
+		signingKey().DeepCopy(),
 		&authorizationv1alpha1.RoleAssignment{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: authorizationv1alpha1.RoleAssignmentSpec{
 			PrincipalID: ownerObject, RoleDefinitionID: identity.RoleTenantAdministrator, Scope: "/",
 		}},
