@@ -25,7 +25,7 @@ func (s *Session) Extension() (*Extension, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := arm.NewClient("berth", "v1", c.credential, c.options)
+	client, err := arm.NewClient("berth", "v1.0.0", c.credential, c.options)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -35,6 +36,8 @@ type controlPlaneReconciler struct {
 	client client.Client
 	builds *builds
 	watch  *statusWatch
+	// deprecated reads what clients use from the audit logs.
+	deprecated deprecations
 }
 
 func (r *controlPlaneReconciler) register(manager ctrl.Manager) error {
@@ -94,6 +97,9 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 		object.Status.Components = components(status.Components)
 		writeVersion(&object.Status, status, now)
 		writeHealth(&object.Status, before, ready.True, now)
+		if err := r.deprecated.Update(r.dir(object), &object.Status, now.Time); err != nil {
+			log.FromContext(ctx).Error(err, "reading the audit log: the use of deprecated APIs is not known")
+		}
 	}
 	switch {
 	case ready.True && len(status.Outdated) > 0:
