@@ -46,7 +46,8 @@ func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listeni
 		Location: d.options.Location, DNSZone: d.options.DNSZone, PublicURL: d.publicURL(),
 		Shared: d.options.shared(), AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
 		RecordUnsupported: d.options.UnsupportedProperties == recordUnsupported,
-		Throttle:          throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,
+		UpgradeSoak:       d.options.UpgradeSoak, ControlPlaneSoak: d.options.ControlPlaneSoak,
+		Throttle: throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the front end: %w", err)

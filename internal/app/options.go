@@ -12,12 +12,14 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/preflight"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/throttle"
 )
 
@@ -54,6 +56,10 @@ type Options struct {
 	Role string
 	// Throttle names the limits of how often callers may call: generous, aks or off.
 	Throttle string
+	// UpgradeSoak is for how long a control plane of another minor has to be healthy
+	// until it is lifted and the pools follow, ControlPlaneSoak the same where it
+	// is upgraded alone.
+	UpgradeSoak, ControlPlaneSoak time.Duration
 	// LogFormat is text or json.
 	LogFormat string
 }
@@ -97,6 +103,10 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 		"kubeconfig of an existing cluster that is to hold Berth's objects (default a management API of the install's own); decided once")
 	flags.StringVar(&o.Role, "role", string(roleAll),
 		"what this process is, with --management-kubeconfig: all, control (front end and controllers, no host) or frontend (nothing else)")
+	flags.DurationVar(&o.UpgradeSoak, "upgrade-soak", containerservice.DefaultSoak,
+		"how long a control plane of another minor has to be healthy until it is lifted, and the node pools follow")
+	flags.DurationVar(&o.ControlPlaneSoak, "control-plane-soak", containerservice.DefaultControlPlaneSoak,
+		"the same for an upgrade of the control plane alone")
 	flags.StringVar(&o.LogFormat, "log-format", "text", "format of the log: text or json")
 }
 
@@ -119,6 +129,8 @@ func environment() map[string]string {
 		"management-kubeconfig":  "BERTH_MANAGEMENT_KUBECONFIG",
 		"role":                   "BERTH_ROLE",
 		"throttle":               "BERTH_THROTTLE",
+		"upgrade-soak":           "BERTH_UPGRADE_SOAK",
+		"control-plane-soak":     "BERTH_CONTROL_PLANE_SOAK",
 		"log-format":             "BERTH_LOG_FORMAT",
 	}
 }
@@ -188,6 +200,9 @@ func (o *Options) Validate() error {
 	}
 	if o.UnsupportedProperties != refuseUnsupported && o.UnsupportedProperties != recordUnsupported {
 		problems = append(problems, fmt.Errorf("--unsupported-properties %q: use %s or %s", o.UnsupportedProperties, refuseUnsupported, recordUnsupported))
+	}
+	if o.UpgradeSoak <= 0 || o.ControlPlaneSoak <= 0 {
+		problems = append(problems, errors.New("--upgrade-soak and --control-plane-soak are more than 0: what is lifted at once cannot be rolled back"))
 	}
 	if o.LogFormat != "text" && o.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))

@@ -49,6 +49,8 @@ type Config struct {
 	// RecordUnsupported keeps and lists the values of properties that nothing
 	// acts on, instead of refusing them.
 	RecordUnsupported bool
+	// UpgradeSoak and ControlPlaneSoak are the soaks of upgrades; 0 means the defaults.
+	UpgradeSoak, ControlPlaneSoak time.Duration
 	// Throttle limits how often callers may call; nothing is limited if it is empty.
 	Throttle throttle.Mode
 	// Log takes the access log and errors.
@@ -82,6 +84,7 @@ func New(config Config) (http.Handler, error) {
 	store := operation.Store{Client: config.Client, History: config.History, Now: config.Now, ClusterID: containerservice.IDOf}
 	clusters, err := containerservice.NewProvider(containerservice.Options{
 		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, TenantID: config.TenantID,
+		UpgradeSoak: config.UpgradeSoak, ControlPlaneSoak: config.ControlPlaneSoak,
 		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Shared: config.Shared, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
 	})
 	if err != nil {
