@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"berth.dev/berth/internal/backup/vault"
 	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/controlplane/process"
@@ -25,6 +26,7 @@ type drivers struct {
 	provider machine.Provider
 	fabric   network.Fabric
 	names    *coredns.Server
+	backups  *vault.Vault
 }
 
 // newDrivers makes the drivers. supervisor is the path of the berth-supervisor
@@ -39,6 +41,7 @@ func newDrivers(h home.Home, supervisor string) (drivers, error) {
 		runtime:  process.New(process.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 		provider: sandbox.New(sandbox.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 		fabric:   linux.New(linux.Options{Instance: h.Instance}),
+		backups:  vault.New(vault.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 		names:    coredns.New(coredns.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 	}, nil
 }

@@ -42,7 +42,7 @@ func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listeni
 		return nil, err
 	}
 	handler, err := frontend.New(frontend.Config{
-		Client: live, History: d.history, Tokens: tokens, TenantID: l.identity.TenantID,
+		Client: live, History: d.history, Tokens: tokens, Backups: d.drivers.backups, TenantID: l.identity.TenantID,
 		Location: d.options.Location, DNSZone: d.options.DNSZone, PublicURL: d.publicURL(),
 		Shared: d.options.shared(), AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
 		RecordUnsupported: d.options.UnsupportedProperties == recordUnsupported,

@@ -123,6 +123,7 @@ func (d *daemon) bootstrap(ctx context.Context, live client.Client, l *listening
 	group, groupCtx := errgroup.WithContext(ctx)
 	if d.controls() {
 		group.Go(func() error { return ensurePrincipal(groupCtx, live, l.identity) })
+		group.Go(func() error { return ensureBackupKeys(groupCtx, live) })
 	}
 	group.Go(func() (err error) {
 		if !d.hosts() {

@@ -51,9 +51,18 @@ func Components(desired Desired, dir string) (files map[string][]byte, component
 	if len(p.socket()) > maxSocketPath {
 		return nil, nil, fmt.Errorf("control plane %s: %s is longer than the %d bytes of a socket's path", desired.ID, p.socket(), maxSocketPath)
 	}
+	if desired.DatastoreOnly {
+		return files, []supervise.Component{p.etcd()}, nil
+	}
 	return files, []supervise.Component{
 		p.konnectivity(), p.etcd(), p.apiServer(), p.controllerManager(), p.scheduler(),
 	}, nil
+}
+
+// Datastore is where the datastore listens, in the control plane's network
+// namespace.
+func (d Desired) Datastore() string {
+	return net.JoinHostPort(loopback(d.Address).String(), fmt.Sprint(etcdPort))
 }
 
 // maxSocketPath is the kernel's limit, without the final zero.

@@ -47,6 +47,9 @@ type Desired struct {
 	NetworkNamespace string
 	// UserID is the host uid and gid of every component.
 	UserID int
+	// DatastoreOnly is true while the cluster's data are replaced: etcd runs, and
+	// nothing that would read or write what is in it.
+	DatastoreOnly bool
 	// Credentials are the files of the cluster's PKI by name (see pki.Cluster).
 	Credentials map[string][]byte
 }
@@ -63,6 +66,8 @@ type Status struct {
 	// Outdated are the components that run as an earlier Desired said: they are
 	// about to be replaced, and serve meanwhile.
 	Outdated []string
+	// DatastoreOnly is true once etcd runs and nothing else does.
+	DatastoreOnly bool
 	// Message says what it waits for while it is not ready.
 	Message string
 	// Components are the processes in start order.

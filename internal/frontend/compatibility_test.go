@@ -18,6 +18,7 @@ import (
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/rp/authorization"
+	"berth.dev/berth/internal/rp/backup"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/containerservice/property"
 	"berth.dev/berth/internal/rp/managedidentity"
@@ -56,7 +57,7 @@ func renderPage(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}, clients: &principal.Provider{}, identities: &managedidentity.Provider{}}
+	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}, clients: &principal.Provider{}, backups: &backup.Provider{}, identities: &managedidentity.Provider{}}
 	var served, notBuilt []arm.Route
 	for _, route := range f.routes(clusters) {
 		if route.NotBuilt != "" {

@@ -17,6 +17,7 @@ import (
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/rp/authorization"
+	"berth.dev/berth/internal/rp/backup"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/managedidentity"
 	"berth.dev/berth/internal/rp/operation"
@@ -36,6 +37,8 @@ type Config struct {
 	Shared bool
 	// Tokens is the token service.
 	Tokens *identity.Service
+	// Backups is where the files of backups lie.
+	Backups backup.Files
 	// TenantID is the only tenant, Location the only region.
 	TenantID, Location string
 	// DNSZone is the install zone. DNSResolvable says that the operator has
@@ -68,6 +71,7 @@ type frontend struct {
 	resources  *resources.Provider
 	roles      *authorization.Provider
 	clients    *principal.Provider
+	backups    *backup.Provider
 	identities *managedidentity.Provider
 	metrics    *metrics
 	throttle   *throttle.Throttle
@@ -105,12 +109,16 @@ func New(config Config) (http.Handler, error) {
 	f.roles = &authorization.Provider{
 		Client: config.Client, Tokens: config.Tokens, TenantID: config.TenantID, Location: config.Location, Exists: f.resources.Exists, Now: config.Now,
 	}
+	f.backups = &backup.Provider{
+		Client: config.Client, Tokens: config.Tokens, Clusters: clusters, Files: config.Backups,
+		Location: config.Location, TenantID: config.TenantID, Now: config.Now,
+	}
 	f.clients = &principal.Provider{Client: config.Client, Tokens: config.Tokens, Location: config.Location, Now: config.Now}
 	f.identities = &managedidentity.Provider{Client: config.Client, TenantID: config.TenantID, Location: config.Location}
 	f.resources.Namespaces = append(f.resources.Namespaces,
 		resources.Namespace{Name: managedidentity.Namespace, Types: resourceTypes(f.identities.ResourceTypes()), List: f.identities.ListResources},
 		resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())},
-		resources.Namespace{Name: containerservice.BerthNamespace, Types: resourceTypes(clusters.BerthResourceTypes())},
+		resources.Namespace{Name: containerservice.BerthNamespace, Types: append(resourceTypes(clusters.BerthResourceTypes()), resourceTypes(f.backups.ResourceTypes())...)},
 		resources.Namespace{Name: principal.Namespace, Types: resourceTypes(f.clients.ResourceTypes())})
 	if f.metrics, err = newMetrics(config.Registerer); err != nil {
 		return nil, fmt.Errorf("registering the front end's metrics: %w", err)
@@ -126,6 +134,7 @@ func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
 	var routes []arm.Route
 	routes = append(routes, arm.Route{Method: http.MethodGet, Pattern: "/metadata/endpoints", Public: true, Handle: f.metadata})
 	routes = append(routes, clusters.Routes()...)
+	routes = append(routes, f.backups.Routes()...)
 	routes = append(routes, f.roles.Routes()...)
 	routes = append(routes, f.clients.Routes()...)
 	routes = append(routes, f.identities.Routes()...)

@@ -72,6 +72,9 @@ type ControlPlaneSpec struct {
 	UserID int64 `json:"userID"`
 	// CredentialsName is the Secret that holds CAs, keys and certificates.
 	CredentialsName string `json:"credentialsName"`
+	// Restore is the last backup that its data were, or are to be, replaced by.
+	// +optional
+	Restore *Restore `json:"restore,omitempty"`
 }
 
 // ControlPlaneStatus is what the host agent observed.
@@ -102,6 +105,9 @@ type ControlPlaneStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	DeprecatedAPIs []DeprecatedAPI `json:"deprecatedAPIs,omitempty"`
+	// Restore says how the last restore ended.
+	// +optional
+	Restore *RestoreStatus `json:"restore,omitempty"`
 	// Components are the processes, in their start order.
 	// +listType=map
 	// +listMapKey=name

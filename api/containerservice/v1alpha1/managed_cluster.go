@@ -116,6 +116,9 @@ type ManagedClusterSpec struct {
 	// +kubebuilder:validation:MaxItems=101
 	// +optional
 	Aborted []meta.AbortedOperation `json:"aborted,omitempty"`
+	// Restore is the last backup that the cluster's data were, or are to be, replaced by.
+	// +optional
+	Restore *Restore `json:"restore,omitempty"`
 	// PowerState is Stopped for a cluster that keeps its data, address and
 	// nodes' disks and nothing else; empty is Running.
 	// +optional

@@ -51,6 +51,18 @@ func (v *Vault) Restore(ctx context.Context, id string, ring *backup.Keyring, to
 	return changes, nil
 }
 
+// RestoreTo is Restore into the etcd at an endpoint; to needs the prefix of its
+// range and no client.
+func (v *Vault) RestoreTo(ctx context.Context, id string, ring *backup.Keyring, endpoint datastore.Endpoint, to Restoration) (datastore.Changes, error) {
+	client, err := datastore.Dial(endpoint)
+	if err != nil {
+		return datastore.Changes{}, err
+	}
+	defer client.Close()
+	to.To.Client = client
+	return v.Restore(ctx, id, ring, to)
+}
+
 func (v *Vault) check(id string, ring *backup.Keyring) error {
 	file, err := v.Open(id)
 	if err != nil {

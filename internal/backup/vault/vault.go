@@ -191,6 +191,16 @@ func (v *Vault) Take(ctx context.Context, id string, from datastore.Range, ring 
 	return v.Header(id)
 }
 
+// TakeFrom is Take of the range below a prefix in the etcd at an endpoint.
+func (v *Vault) TakeFrom(ctx context.Context, id string, from datastore.Endpoint, ring *backup.Keyring, of Content) (backup.Header, error) {
+	client, err := datastore.Dial(from)
+	if err != nil {
+		return backup.Header{}, err
+	}
+	defer client.Close()
+	return v.Take(ctx, id, datastore.Range{Client: client, Prefix: of.Header.Prefix}, ring, of)
+}
+
 // Content is what a backup holds beside the keys.
 type Content struct {
 	Header      backup.Header

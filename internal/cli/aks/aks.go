@@ -6,6 +6,7 @@ package aks
 import (
 	"github.com/spf13/cobra"
 
+	"berth.dev/berth/internal/cli/aks/backup"
 	clustercommand "berth.dev/berth/internal/cli/aks/command"
 	"berth.dev/berth/internal/cli/aks/nodepool"
 	"berth.dev/berth/internal/cli/output"
@@ -34,12 +35,13 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newRollback(s),
 		newScale(s),
 		newShow(s),
-		newUpgrade(s),
-		newUpgradeStatus(s),
 		newStart(s),
 		newStop(s),
+		newUpgrade(s),
+		newUpgradeStatus(s),
 		newWait(s),
 		clustercommand.NewCommand(s),
+		backup.NewCommand(s),
 		nodepool.NewCommand(s),
 	)
 	return command

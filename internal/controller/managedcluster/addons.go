@@ -47,6 +47,7 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	digest += s.restored() // what a restore took away is applied once more
 	if p.last(s) != digest && !s.givesUp() {
 		if err := addon.Apply(ctx, t.Client, objects); err != nil {
 			return reconcile.Result{}, err
@@ -79,7 +80,7 @@ func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) 
 	}
 	objects, err := addon.Render(addon.Values{
 		APIServerAddress: s.apiServer.String(),
-		DNSServiceIP: s.cluster.Spec.Network.DNSServiceIP, CoreDNSImage: image,
+		DNSServiceIP:     s.cluster.Spec.Network.DNSServiceIP, CoreDNSImage: image,
 		CoreDNSReplicas: replicas(s.cluster), UpstreamDNS: p.config.UpstreamDNS,
 	})
 	if err != nil {

@@ -43,6 +43,9 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 		}
 		s.controlPlane = changed
 	}
+	if err := p.handOnRestore(ctx, s); err != nil {
+		return reconcile.Result{}, err
+	}
 	p.report(s)
 	return reconcile.Result{}, nil
 }
@@ -81,6 +84,7 @@ func (p *controlPlane) create(ctx context.Context, s *scope) error {
 			UserID:          s.userID,
 			PowerState:      spec.PowerState,
 			CredentialsName: naming.Credentials(s.incarnation()),
+			Restore:         spec.Restore,
 		},
 	}
 	err := p.config.Client.Create(ctx, plane)

@@ -1,6 +1,7 @@
 package managedcluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -38,7 +39,7 @@ func (o *operations) end(ctx context.Context, s *scope) (ended []ending, next ti
 		var failure *meta.Failure
 		switch left := operation.Deadline.Sub(s.now); {
 		case outcome.True && s.cluster.Generation >= operation.Generation:
-			failure = s.verdict(operation)
+			failure = cmp.Or(s.verdict(operation), s.restoreFailure(operation))
 		case operation.Abort != nil && s.gaveUp(operation.Scope) == "":
 			failure = aborted(operation)
 		case left <= 0:

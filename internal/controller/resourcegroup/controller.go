@@ -45,6 +45,7 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		For(&v1alpha1.ResourceGroup{}).
 		Watches(&containerservicev1.ManagedCluster{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
 		Watches(&managedidentityv1.UserAssignedIdentity{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		Watches(&containerservicev1.Backup{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 4,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
@@ -72,6 +73,8 @@ func holds(group *v1alpha1.ResourceGroup, object client.Object) bool {
 	var subscriptionID, name string
 	switch o := object.(type) {
 	case *containerservicev1.ManagedCluster:
+		subscriptionID, name = o.Spec.SubscriptionID, o.Spec.ResourceGroup
+	case *containerservicev1.Backup:
 		subscriptionID, name = o.Spec.SubscriptionID, o.Spec.ResourceGroup
 	case *managedidentityv1.UserAssignedIdentity:
 		subscriptionID, name = o.Spec.SubscriptionID, o.Spec.ResourceGroup
@@ -123,6 +126,11 @@ func (c *Controller) finalize(ctx context.Context, group *v1alpha1.ResourceGroup
 	if len(left) > 0 {
 		errs = append(errs, c.report(ctx, group, "waiting for the managed clusters "+strings.Join(left, ", ")+" to be deleted"))
 		return errors.Join(errs...)
+	}
+	if waits, err := c.backups(ctx, group); waits != "" {
+		return errors.Join(err, c.report(ctx, group, waits))
+	} else if err != nil {
+		return err
 	}
 	if waits, err := c.identities(ctx, group); waits != "" {
 		return errors.Join(err, c.report(ctx, group, waits))

@@ -61,6 +61,9 @@ func (r *Runtime) Ensure(_ context.Context, desired controlplane.Desired) (contr
 	}
 	p.desired = desired
 	p.steps++
+	if desired.DatastoreOnly {
+		return controlplane.Status{DatastoreOnly: p.steps >= r.Steps, Message: "the API server is stopping"}, nil
+	}
 	status := controlplane.Status{Ready: p.steps >= r.Steps, Components: slices.Clone(p.components)}
 	if status.Ready {
 		status.Version, status.EmulatedVersion = desired.Version, desired.EmulatedVersion

@@ -25,7 +25,7 @@ import (
 func (r *Runtime) place(
 	ctx context.Context, desired controlplane.Desired, components []supervise.Component, status supervise.Status,
 ) ([]supervise.Component, error) {
-	if desired.NetworkNamespace == "" {
+	if desired.NetworkNamespace == "" || desired.DatastoreOnly {
 		return components, nil
 	}
 	door := door{namespace: desired.NetworkNamespace, address: desired.Address}

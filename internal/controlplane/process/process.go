@@ -101,7 +101,20 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
+	if desired.DatastoreOnly {
+		return datastoreOnly(handle)
+	}
 	return observe(ctx, desired, status)
+}
+
+// datastoreOnly says whether etcd runs and nothing else does, as a supervisor
+// that lives tells.
+func datastoreOnly(handle supervise.Handle) (controlplane.Status, error) {
+	seen, lives, err := handle.Status()
+	status := controlplane.Status{Components: seen.Components, Message: "the API server ends before the data are replaced"}
+	status.DatastoreOnly = lives && len(seen.Components) == 1 &&
+		seen.Components[0].Name == controlplane.Etcd && seen.Components[0].PID != 0
+	return status, err
 }
 
 // Stop implements controlplane.Runtime.

@@ -43,6 +43,9 @@ type Dependencies struct {
 	Provider machine.Provider
 	Fabric   network.Fabric
 	Releases Releases
+	// Backups keeps the files of backups, and TenantID is what they say whose they are.
+	Backups  Backups
+	TenantID string
 	// Names is the server of the install zone, and DNS what it serves beside the
 	// names of clusters. The nodes resolve with it, too.
 	Names Names
@@ -81,6 +84,10 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 	if err := manager.Add(watch); err != nil {
 		return fmt.Errorf("adding the watch of supervisors: %w", err)
 	}
+	work := newJobs()
+	if err := manager.Add(work); err != nil {
+		return fmt.Errorf("adding the jobs: %w", err)
+	}
 	collect, err := collector.New(collector.Config{
 		Client: c, Reader: manager.GetAPIReader(), Runtime: d.Runtime, Provider: d.Provider, Fabric: d.Fabric,
 		Clock: d.Clock, Registerer: metrics.Registry,
@@ -93,7 +100,8 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 	}
 	for _, register := range []func(ctrl.Manager) error{
 		(&hostReconciler{client: c, Dependencies: d}).register,
-		(&controlPlaneReconciler{client: c, Dependencies: d, builds: builds, watch: watch}).register,
+		(&controlPlaneReconciler{client: c, Dependencies: d, builds: builds, watch: watch, jobs: work}).register,
+		(&backupReconciler{client: c, Dependencies: d, jobs: work}).register,
 		(&nameReconciler{client: c, Dependencies: d}).register,
 		(&networkReconciler{client: c, Dependencies: d}).register,
 		(&machineReconciler{client: c, Dependencies: d, builds: builds}).register,

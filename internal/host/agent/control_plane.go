@@ -38,6 +38,7 @@ type controlPlaneReconciler struct {
 	watch  *statusWatch
 	// deprecated reads what clients use from the audit logs.
 	deprecated deprecations
+	jobs       *jobs
 }
 
 func (r *controlPlaneReconciler) register(manager ctrl.Manager) error {
@@ -156,6 +157,9 @@ func (r *controlPlaneReconciler) run(
 		return controlplane.Status{}, condition.Failed(fmt.Errorf("reading the cluster's credentials: %w", err))
 	}
 	desired.Credentials = secret.Data
+	if object.Restoring() {
+		return controlplane.Status{}, r.replace(ctx, object, desired)
+	}
 	status, err := r.Runtime.Ensure(ctx, desired)
 	if err != nil {
 		return status, condition.Failed(err)
