@@ -141,6 +141,9 @@ func (w *world) kubelets() (changed bool) {
 			!containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) {
 			continue
 		}
+		if w.sickNodes[machine.Spec.KubernetesVersion] {
+			continue
+		}
 		changed = w.join(w.tenantAPI(cluster.Status.Address), machine) || changed
 	}
 	return changed

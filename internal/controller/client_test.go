@@ -55,6 +55,9 @@ func (w *world) counted(c client.WithWatch) client.WithWatch {
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
 			return pay(func() error { return c.Apply(ctx, o, opts...) })
 		},
+		SubResourceCreate: func(ctx context.Context, c client.Client, sub string, o, s client.Object, opts ...client.SubResourceCreateOption) error {
+			return pay(func() error { return c.SubResource(sub).Create(ctx, o, s, opts...) })
+		},
 		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			return pay(func() error { return c.SubResource(sub).Update(ctx, o, opts...) })
 		},

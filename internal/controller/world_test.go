@@ -55,6 +55,10 @@ type world struct {
 	history *memory
 	// sick is the version whose API server does not come up.
 	sick string
+	// protected are the pods that cannot be evicted, with what the API server says.
+	protected map[string]string
+	// sickNodes are the versions whose nodes do not come up.
+	sickNodes map[string]bool
 	// hostDown stops the host agent, kubeletsDown the kubelets.
 	hostDown, kubeletsDown bool
 
@@ -122,15 +126,15 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{
 		t: t, clock: testingclock.NewFakePassiveClock(epoch()), budget: -1,
-		tenants: map[string]client.WithWatch{}, history: &memory{records: map[string]history.Record{}},
+		tenants: map[string]client.WithWatch{}, protected: map[string]string{}, sickNodes: map[string]bool{}, history: &memory{records: map[string]history.Record{}},
 	}
 	// the fakes need not track who owns which field, which is slow: package addon tests that
 	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
-	w.api = generations(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker).WithStatusSubresource(
+	w.api = w.dated(generations(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker).WithStatusSubresource(
 		&containerservicev1.ManagedCluster{}, &containerservicev1.AgentPool{}, &containerservicev1.Machine{},
 		&containerservicev1.ControlPlane{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
 		&resourcesv1.ResourceGroup{}, &resourcesv1.Operation{},
-	).Build())
+	).Build()))
 	w.create(&hostv1.Host{
 		ObjectMeta: metav1.ObjectMeta{Name: "local"},
 		Spec:       hostv1.HostSpec{CPUOvercommit: 8, MemoryOvercommit: 2, PublicRange: "198.18.0.0/20"},
@@ -219,9 +223,10 @@ func (w *world) tenantAPI(address string) client.WithWatch {
 		scheme, err := tenant.Scheme()
 		must(w.t, err)
 		tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
-		w.tenants[address] = applied(fake.NewClientBuilder().WithScheme(scheme).
+		w.tenants[address] = w.budgeted(applied(fake.NewClientBuilder().WithScheme(scheme).
 			WithObjectTracker(tracker).WithRESTMapper(tenant.Mapper()).
-			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build())
+			WithIndex(&corev1.Pod{}, "spec.nodeName", nodeOf).
+			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build()))
 	}
 	return w.tenants[address]
 }

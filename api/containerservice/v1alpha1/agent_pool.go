@@ -68,7 +68,7 @@ type AgentPoolStatus struct {
 	// Failure is why the last operation on the pool failed.
 	// +optional
 	Failure *meta.Failure `json:"failure,omitempty"`
-	// Conditions: MachinesReady, Deleting, Ready.
+	// Conditions: MachinesReady, Blocked, Deleting, Ready.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -36,7 +36,7 @@ type Machine struct {
 	Status MachineStatus `json:"status,omitempty"`
 }
 
-// MachineSpec is decided once, but for the power state; a machine is replaced, never changed.
+// MachineSpec is decided once, but for the power state and the drain; a machine is replaced, never changed.
 // +kubebuilder:validation:XValidation:rule="has(self.labels) == has(oldSelf.labels) && has(self.taints) == has(oldSelf.taints)",message="a machine is immutable: it is replaced"
 type MachineSpec struct {
 	// ClusterName and AgentPoolName are the names of the objects it belongs to.
@@ -99,6 +99,13 @@ type MachineSpec struct {
 	// empty is Running.
 	// +optional
 	PowerState meta.PowerState `json:"powerState,omitempty"`
+	// NodeImageVersion is what the pool's profile said when the machine was made.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	NodeImageVersion string `json:"nodeImageVersion,omitempty"`
+	// Drain is there while the machine is to leave.
+	// +optional
+	Drain *MachineDrain `json:"drain,omitempty"`
 }
 
 // MachineStatus is what was observed of a machine. The host agent owns the
@@ -113,7 +120,7 @@ type MachineStatus struct {
 	// NodeImage is the name of the node image that the machine was made from.
 	// +optional
 	NodeImage string `json:"nodeImage,omitempty"`
-	// Conditions: Provisioned, Networked, NodeReady, Bootstrapped, Deleting, Ready.
+	// Conditions: Provisioned, Networked, NodeReady, Bootstrapped, Drained, Deleting, Ready.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

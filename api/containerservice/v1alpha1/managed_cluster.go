@@ -177,6 +177,23 @@ type AgentPoolProfile struct {
 	// OrchestratorVersion is the full Kubernetes version of the nodes.
 	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+$`
 	OrchestratorVersion string `json:"orchestratorVersion"`
+	// PreviousOrchestratorVersion is what OrchestratorVersion was before its last
+	// upgrade: what a rollback of the pool goes back to.
+	// +optional
+	PreviousOrchestratorVersion string `json:"previousOrchestratorVersion,omitempty"`
+	// NodeImageVersion is the name of the node image that a caller wanted all
+	// nodes to have; empty while nobody did, which leaves older ones as they are.
+	// +optional
+	NodeImageVersion string `json:"nodeImageVersion,omitempty"`
+	// UpgradeSettings say how nodes are replaced.
+	// +optional
+	UpgradeSettings PoolUpgradeSettings `json:"upgradeSettings,omitzero"`
+	// LeavingMachines are the names of the machines that a caller wanted to go,
+	// whatever others do; the names of those that are gone have no effect.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1000
+	// +optional
+	LeavingMachines []string `json:"leavingMachines,omitempty"`
 	// NodeLabels are set on every node of the pool when it registers.
 	// +optional
 	NodeLabels map[string]string `json:"nodeLabels,omitempty"`

@@ -58,6 +58,9 @@ type RunningOperation struct {
 	// CorrelationID ties the operation to the request's log lines.
 	// +optional
 	CorrelationID string `json:"correlationID,omitempty"`
+	// IgnoreDisruptionBudgets deletes pods that a PodDisruptionBudget protects.
+	// +optional
+	IgnoreDisruptionBudgets bool `json:"ignoreDisruptionBudgets,omitempty"`
 	// Abort is there once a caller wants the operation to give up: its phases do
 	// so at their next safe point, and both operations end.
 	// +optional

@@ -126,7 +126,11 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return retryConflict(client.IgnoreNotFound(c.client.Update(ctx, pool)))
 	}
 	statusErr := c.writeStatus(ctx, s, err)
-	return retryConflict(errors.Join(err, client.IgnoreNotFound(statusErr)))
+	result, err := retryConflict(errors.Join(err, client.IgnoreNotFound(statusErr)))
+	if err == nil && result.RequeueAfter == 0 {
+		result.RequeueAfter = s.next
+	}
+	return result, err
 }
 
 // revoke takes away what was granted on a pool that is being deleted. A cluster

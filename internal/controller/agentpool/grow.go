@@ -42,7 +42,7 @@ func (p *grow) Reconcile(ctx context.Context, s *scope) error {
 // choose names the machines that are missing and stores the names in their ports.
 func (p *grow) choose(ctx context.Context, s *scope) error {
 	var owners []allocation.Owner
-	for missing := s.count() - len(s.wanted()); missing > 0; missing-- {
+	for missing := s.plan().create; missing > 0; missing-- {
 		index, incarnation := s.freeIndex(), naming.Incarnation()
 		chosen := &slot{index: index, nodeName: s.nodeName(index)}
 		chosen.owner = allocation.Owner{Name: chosen.nodeName + "-" + incarnation, Incarnation: incarnation}
@@ -109,5 +109,6 @@ func machineSpec(s *scope, slot *slot) v1alpha1.MachineSpec {
 		KubernetesVersion: profile.OrchestratorVersion,
 		Address:           slot.port.Address, PodCIDR: slot.port.PodCIDR,
 		Labels: labels(s), Taints: profile.NodeTaints, PowerState: profile.PowerState,
+		NodeImageVersion: profile.NodeImageVersion,
 	}
 }

@@ -23,8 +23,8 @@ func (p *power) Reconcile(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var errs []error
-	for _, slot := range s.wanted() {
-		if slot.machine == nil || stops(slot.machine.Spec.PowerState) == s.stops() {
+	for _, slot := range s.slots {
+		if slot.machine == nil || slot.deleting() || stops(slot.machine.Spec.PowerState) == s.stops() {
 			continue
 		}
 		changed := slot.machine.DeepCopy()
@@ -53,7 +53,7 @@ func (s *scope) stoppedOutcome() condition.Outcome {
 	running, deleting, first := 0, 0, ""
 	for _, slot := range s.slots {
 		switch {
-		case !slot.wanted():
+		case slot.deleting():
 			deleting++
 		case slot.machine == nil || isStopped(slot.machine):
 		default:

@@ -30,20 +30,9 @@ type scope struct {
 	// slots are the places of all machines of the pool, by index. The phases
 	// keep them up to date.
 	slots []*slot
+	// next is when to look again at the latest; 0 for never.
+	next time.Duration
 }
-
-// slot is the place of one machine: its port, and the Machine once it exists.
-type slot struct {
-	owner    allocation.Owner
-	index    int32
-	nodeName string
-	// port is nil once it is released, machine is nil before it is made and after it is gone.
-	port    *networkv1.Port
-	machine *v1alpha1.Machine
-}
-
-// wanted says that the slot counts: it is not on its way out.
-func (s *slot) wanted() bool { return s.machine == nil || s.machine.DeletionTimestamp == nil }
 
 // count is how many machines the pool should have.
 func (s *scope) count() int {

@@ -33,12 +33,13 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope, phaseErr error) 
 		}
 	}
 	if s.pool.DeletionTimestamp != nil {
-		waits := fmt.Sprintf("waiting for %d nodes to be deleted", len(s.slots))
+		waits := fmt.Sprintf("waiting for %d nodes to be deleted", len(s.slots)) + s.drainMessage()
 		s.stamp().Set(&status.Conditions, v1alpha1.ConditionDeleting, condition.Outcome{
 			True: true, Reason: condition.ReasonDeleting, Message: waits,
 		})
 		machines = condition.Outcome{Reason: condition.ReasonDeleting, Message: waits}
 	}
+	c.writeBlocked(s, status)
 	if s.stops() && s.pool.DeletionTimestamp == nil {
 		stopped := s.stoppedOutcome()
 		s.stamp().Set(&status.Conditions, v1alpha1.ConditionStopped, stopped)
@@ -61,6 +62,30 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope, phaseErr error) 
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	return nil
+}
+
+// writeBlocked says what nobody but a caller can mend. Its generation is that of
+// the cluster which was looked at: pools that are being deleted are told none.
+func (c *Controller) writeBlocked(s *scope, status *v1alpha1.AgentPoolStatus) {
+	plan := s.plan()
+	s.look(plan.next)
+	if plan.blocked == nil || s.cluster == nil {
+		apimeta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionBlocked)
+		return
+	}
+	condition.Stamp{Generation: s.cluster.Generation, Time: s.now}.Set(&status.Conditions, v1alpha1.ConditionBlocked, condition.Outcome{
+		True: true, Reason: plan.blocked.reason, Message: plan.blocked.message,
+	})
+}
+
+// drainMessage names the first node that drains and what it waits for.
+func (s *scope) drainMessage() string {
+	for _, slot := range s.slots {
+		if slot.drains() {
+			return fmt.Sprintf("; draining node %s: %s", slot.nodeName, slot.message(v1alpha1.ConditionDrained))
+		}
+	}
+	return ""
 }
 
 // countMachines writes how many machines there are and what they run.
@@ -91,11 +116,16 @@ func (s *scope) countMachines(status *v1alpha1.AgentPoolStatus) {
 // machinesOutcome says whether there are exactly the machines that should be,
 // and for the first that is not ready, why.
 func (s *scope) machinesOutcome() condition.Outcome {
-	ready, deleting := 0, 0
+	ready, deleting, outdated := 0, 0, len(s.outdated())
 	var blocking condition.Outcome
 	for _, slot := range s.slots {
 		switch {
-		case !slot.wanted():
+		case slot.drains():
+			if s.isOutdated(slot) {
+				outdated++
+			}
+			deleting++
+		case slot.deleting():
 			deleting++
 		case slot.machine != nil && v1alpha1.ConditionTrue(slot.machine.Status.Conditions, v1alpha1.ConditionReady):
 			ready++
@@ -104,10 +134,14 @@ func (s *scope) machinesOutcome() condition.Outcome {
 		}
 	}
 	progress := fmt.Sprintf("%d of %d nodes are ready", ready, s.count())
+	if outdated > 0 && !s.stops() {
+		progress += fmt.Sprintf("; %d are still to be replaced", outdated)
+	}
+	progress += s.drainMessage()
 	switch {
 	case blocking.Reason != "":
 		return condition.Outcome{Reason: blocking.Reason, Message: progress + "; " + blocking.Message}
-	case deleting > 0:
+	case deleting > 0 || outdated > 0 && !s.stops():
 		return condition.Outcome{Reason: condition.ReasonDeleting, Message: fmt.Sprintf("%s; %d are being deleted", progress, deleting)}
 	case ready != s.count():
 		return condition.Waiting(progress + "; waiting for the virtual network")

@@ -61,6 +61,7 @@ func NewController(config Config) *Controller {
 		allocator: allocation.Allocator{Client: config.Client, Reader: config.Reader},
 		phases: []phase{
 			&node{},
+			&drain{},
 			&bootstrapped{},
 			&token{config: config, stored: map[string]time.Time{}},
 		},

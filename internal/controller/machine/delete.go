@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,7 +88,7 @@ func (c *Controller) node(ctx context.Context, s *scope) (string, error) {
 	if s.tenant == nil {
 		return "waiting for the API server of the cluster, to delete the node from it", nil
 	}
-	if err := deleteToken(ctx, s); err != nil {
+	if err := errors.Join(deleteToken(ctx, s), deleteLeftovers(ctx, s)); err != nil {
 		return "", err
 	}
 	gone := &corev1.Node{}

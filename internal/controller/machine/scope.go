@@ -29,6 +29,8 @@ type scope struct {
 	nodeKnown bool
 	// nodeReady is set by the phase node, nil while nothing is known.
 	nodeReady *condition.Outcome
+	// drained is set by the phase drain; nil for a machine that is not to leave.
+	drained *condition.Outcome
 	// bootstrapped is set by the phase of this name, from then on for ever;
 	// tokenGone once the one-time token is deleted as well.
 	bootstrapped bool

@@ -25,6 +25,11 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope) error {
 		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.Waiting("waiting for the node's serving certificate"))
 	}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, s.readyOutcome())
+	if s.drained != nil {
+		stamp.Set(&status.Conditions, v1alpha1.ConditionDrained, *s.drained)
+	} else {
+		apimeta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionDrained)
+	}
 	if s.node != nil {
 		status.NodeUID = string(s.node.UID)
 		status.KubeletVersion = s.node.Status.NodeInfo.KubeletVersion

@@ -42,6 +42,8 @@ func (o *operations) end(ctx context.Context, s *scope) (ended []ending, next ti
 			failure = cmp.Or(s.verdict(operation), s.restoreFailure(operation))
 		case operation.Abort != nil && s.gaveUp(operation.Scope) == "":
 			failure = aborted(operation)
+		case operation.Abort == nil && s.blocked(operation) != nil:
+			failure = s.blocked(operation)
 		case left <= 0:
 			failure = &meta.Failure{Code: condition.Code(outcome.Reason), Message: fmt.Sprintf(
 				"the operation did not reach %s before its deadline and goes on in the background: %s", phase, outcome.Message)}

@@ -155,7 +155,9 @@ func (r *machineReconciler) provision(
 	if err != nil {
 		return status, outcomeOf(err)
 	}
-	object.Status.NodeImage = artifacts.NodeImageName
+	if object.Status.NodeImage == "" { // it is made from this one, and keeps its disk
+		object.Status.NodeImage = artifacts.NodeImageName
+	}
 	if !status.Running {
 		message := status.Message
 		if message == "" {

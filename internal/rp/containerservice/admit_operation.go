@@ -127,6 +127,12 @@ func poolVerb(old *containerservicev1alpha1.AgentPoolProfile, next containerserv
 	switch {
 	case old == nil:
 		return meta.VerbCreate
+	case old.OrchestratorVersion != next.OrchestratorVersion:
+		return meta.VerbUpgrade
+	case old.PowerState != next.PowerState && next.PowerState == meta.PowerStopped:
+		return meta.VerbStop
+	case old.PowerState != next.PowerState:
+		return meta.VerbStart
 	case old.Count != next.Count && mapsEqual(old.Tags, next.Tags) && slices.Equal(old.NodeTaints, next.NodeTaints):
 		return meta.VerbScale
 	default:

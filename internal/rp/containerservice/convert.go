@@ -24,6 +24,8 @@ const (
 
 // draft is a request on its way from body to desired state.
 type draft struct {
+	// ignoreBudgets deletes pods that a PodDisruptionBudget protects.
+	ignoreBudgets bool
 	// old is the cluster as it is, nil on create; next is as it shall be.
 	old, next *containerservicev1alpha1.ManagedCluster
 	body      *arm.Body
@@ -156,6 +158,7 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 	}
 	p := poolDraft{draft: d, path: path, old: old, pool: &pool}
 	p.version(request.OrchestratorVersion)
+	p.settings(request)
 	p.validate()
 	if old != nil {
 		p.validateChange()

@@ -17,7 +17,7 @@ func (p *Provider) poolOf(cluster *containerservicev1alpha1.ManagedCluster, name
 		return profile
 	}
 	projection := projections[name]
-	if operation := cluster.Operation(name); operation != nil && operation.Verb == meta.VerbDelete && projection != nil {
+	if projection != nil { // it may be that its deletion has failed
 		return &projection.Spec.Profile
 	}
 	return nil
@@ -160,7 +160,11 @@ func (p *Provider) deletePool(w http.ResponseWriter, r *arm.Request) error {
 			w.WriteHeader(http.StatusAccepted)
 			return nil
 		}
-		if cluster.AgentPool(name) == nil {
+		projections, err := p.pools(r.Context())
+		if err != nil {
+			return err
+		}
+		if cluster.AgentPool(name) == nil && projections[cluster.Name][name] == nil {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
@@ -171,10 +175,12 @@ func (p *Provider) deletePool(w http.ResponseWriter, r *arm.Request) error {
 			return err
 		}
 		d := &draft{old: cluster, next: cluster.DeepCopy()}
-		removePool(&d.next.Spec, name)
-		if err := p.admitPoolDelete(d, name); err != nil {
-			return err
+		if removePool(&d.next.Spec, name); cluster.AgentPool(name) != nil { // otherwise a deletion that failed goes on
+			if err := p.admitPoolDelete(d, name); err != nil {
+				return err
+			}
 		}
+		d.ignoreBudgets = strings.EqualFold(r.URL.Query().Get("ignore-pod-disruption-budget"), "true")
 		id, err := p.write(r.Context(), r, d, name, meta.VerbDelete)
 		if err != nil {
 			return err

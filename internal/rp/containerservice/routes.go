@@ -53,6 +53,7 @@ func (p *Provider) Routes() []arm.Route {
 	}
 	versions := &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: apiVersions()}
 	routes = append(routes, p.powerRoutes()...)
+	routes = append(routes, p.poolRoutes()...)
 	routes = append(routes, notBuilt()...)
 	for i := range routes {
 		routes[i].Versions = versions

@@ -140,6 +140,7 @@ func (p poolDraft) validateChange() {
 	fixed("vmSize", p.pool.VMSize == p.old.VMSize)
 	fixed("osDiskSizeGB", p.pool.OSDiskSizeGB == p.old.OSDiskSizeGB)
 	fixed("maxPods", p.pool.MaxPods == p.old.MaxPods)
+	p.validatePower()
 	// Nodes get these when they register, and nothing changes them later yet.
 	later := func(property string, same bool) {
 		if !same {

@@ -3,7 +3,6 @@ package containerservice
 import (
 	"strings"
 
-	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/release"
 )
 
@@ -46,7 +45,7 @@ func (p poolDraft) version(requested string) {
 		p.fields.Add("AgentPoolK8sVersionNotSupported", path,
 			"The Kubernetes version '%.40s' is not supported. Supported are: %s.", requested, supportedVersions())
 	case p.old != nil:
-		p.fields.Add(arm.CodeNotImplemented, path, "The agent pool '%s' runs Kubernetes %s; changing its version to %s is not built yet.", p.pool.Name, p.old.OrchestratorVersion, version.Version)
+		p.moveTo(version.Version, path)
 	case p.next.Spec.KubernetesVersion != "" && !means(requested, p.next.ServedVersion()):
 		p.fields.Add("NodePoolMcVersionIncompatible", path,
 			"The agent pool '%s' is to have Kubernetes %s, the control plane serves %s: a new pool has the version of the control plane.", p.pool.Name, version.Version, p.next.ServedVersion())

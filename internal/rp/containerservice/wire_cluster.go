@@ -79,12 +79,15 @@ func poolView(c *containerservicev1alpha1.ManagedCluster, profile *containerserv
 		image = firstOf(pool.Status.NodeImageVersion, image)
 	}
 	body := object{
-		"provisioningState": c.DerivePoolProvisioningState(profile.Name, pool), "powerState": object{"code": c.ObservedPowerState()},
+		"provisioningState": c.DerivePoolProvisioningState(profile.Name, pool), "powerState": object{"code": poolPower(c, profile, pool)},
 		"count": profile.Count, "vmSize": profile.VMSize, "mode": profile.Mode, "maxPods": profile.MaxPods,
 		"osDiskSizeGB": profile.OSDiskSizeGB, "osDiskType": "Managed", "kubeletDiskType": "OS",
 		"type": "VirtualMachineScaleSets", "osType": "Linux", "scaleDownMode": "Delete",
 		"orchestratorVersion": profile.OrchestratorVersion, "currentOrchestratorVersion": current, "nodeImageVersion": image,
 		"enableAutoScaling": false, "enableNodePublicIP": false, "enableFIPS": false,
+	}
+	if settings := upgradeSettingsBody(profile.UpgradeSettings); len(settings) > 0 {
+		body["upgradeSettings"] = settings
 	}
 	if len(profile.NodeLabels) > 0 {
 		body["nodeLabels"] = profile.NodeLabels

@@ -50,18 +50,31 @@ type linuxRequest struct {
 	} `json:"ssh"`
 }
 
+// poolUpgradeRequest is what acts in the upgrade settings of a pool.
+type poolUpgradeRequest struct {
+	MaxSurge                  string `json:"maxSurge"`
+	MaxUnavailable            string `json:"maxUnavailable"`
+	DrainTimeoutInMinutes     int32  `json:"drainTimeoutInMinutes"`
+	NodeSoakDurationInMinutes int32  `json:"nodeSoakDurationInMinutes"`
+	UndrainableNodeBehavior   string `json:"undrainableNodeBehavior"`
+}
+
 // poolRequest is what acts in an agent pool.
 type poolRequest struct {
-	Name                string            `json:"name"`
-	Count               *int32            `json:"count"`
-	VMSize              string            `json:"vmSize"`
-	Mode                string            `json:"mode"`
-	OSDiskSizeGB        int32             `json:"osDiskSizeGB"`
-	MaxPods             *int32            `json:"maxPods"`
-	OrchestratorVersion string            `json:"orchestratorVersion"`
-	NodeLabels          map[string]string `json:"nodeLabels"`
-	NodeTaints          []string          `json:"nodeTaints"`
-	Tags                map[string]string `json:"tags"`
+	Name                string              `json:"name"`
+	Count               *int32              `json:"count"`
+	VMSize              string              `json:"vmSize"`
+	Mode                string              `json:"mode"`
+	OSDiskSizeGB        int32               `json:"osDiskSizeGB"`
+	MaxPods             *int32              `json:"maxPods"`
+	OrchestratorVersion string              `json:"orchestratorVersion"`
+	NodeLabels          map[string]string   `json:"nodeLabels"`
+	NodeTaints          []string            `json:"nodeTaints"`
+	UpgradeSettings     *poolUpgradeRequest `json:"upgradeSettings"`
+	PowerState          struct {
+		Code string `json:"code"`
+	} `json:"powerState"`
+	Tags map[string]string `json:"tags"`
 }
 
 // agentPoolRequest is what acts in the body of an agent pool.

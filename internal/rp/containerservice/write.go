@@ -24,6 +24,7 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 	running := meta.RunningOperation{
 		Scope: scope, ID: uuid.NewString(), Verb: verb, Generation: 1, StartTime: now,
 		Deadline: metav1.NewTime(now.Add(timeout(d, verb))), Caller: r.Principal.ObjectID, CorrelationID: r.CorrelationID,
+		IgnoreDisruptionBudgets: d.ignoreBudgets,
 	}
 	if d.old != nil {
 		// The write changes the spec, so it raises the generation by one; under
@@ -43,7 +44,11 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 
 // timeout is how long an operation may take: an upgrade soaks, and drains node after node.
 func timeout(d *draft, verb meta.Verb) time.Duration {
-	if verb != meta.VerbUpgrade {
+	switch verb {
+	case meta.VerbUpgrade, meta.VerbUpgradeNodeImage, meta.VerbRollback:
+	case meta.VerbScale, meta.VerbDeleteMachines, meta.VerbUpdate, meta.VerbDelete:
+		return operation.Timeout + longestDrain(d)
+	default:
 		return operation.Timeout
 	}
 	limit := upgradeTimeout

@@ -13,7 +13,7 @@ func Pool() []arm.Property {
 
 // poolProperties is every property of an agent pool, below a path.
 func poolProperties(p string) []arm.Property {
-	return []arm.Property{
+	return append(rollProperties(p+"upgradeSettings"), []arm.Property{
 		acts(p+"name", arm.String),
 		acts(p+"count", arm.Integer), acts(p+"vmSize", arm.String), acts(p+"mode", arm.String),
 		acts(p+"osDiskSizeGB", arm.Integer), acts(p+"maxPods", arm.Integer), acts(p+"orchestratorVersion", arm.String),
@@ -28,7 +28,7 @@ func poolProperties(p string) []arm.Property {
 		readOnly(p + "currentOrchestratorVersion"), readOnly(p + "nodeImageVersion"), readOnly(p + "provisioningState"),
 		readOnly(p + "eTag"), readOnly(p + "status"),
 		acts(p+"powerState", arm.Object),
-		inertOnly(p+"powerState.code", arm.String, "stopping a pool is not built", "Running"),
+		acts(p+"powerState.code", arm.String).OneOf("Running", "Stopped"),
 
 		inertOnly(p+"type", arm.String, "only VirtualMachineScaleSets is built", "VirtualMachineScaleSets").OneOf("VirtualMachineScaleSets", "AvailabilitySet", "VirtualMachines"),
 		inertOnly(p+"osType", arm.String, "Windows nodes are not built", "Linux").OneOf("Linux", "Windows"),
@@ -41,7 +41,6 @@ func poolProperties(p string) []arm.Property {
 		inertOnly(p+"scaleSetPriority", arm.String, "spot nodes are not built", "Regular").OneOf("Regular", "Spot"),
 		inertOnly(p+"scaleSetEvictionPolicy", arm.String, "spot nodes are not built", "Delete").OneOf("Delete", "Deallocate"),
 		inertOnly(p+"spotMaxPrice", arm.Number, "spot nodes are not built", -1.0),
-		inert(p+"upgradeSettings", arm.Any, "upgrades are not built; the settings are kept for them"),
 
 		refused(p+"enableAutoScaling", arm.Boolean, "the cluster autoscaler is not built"),
 		refused(p+"minCount", arm.Integer, "the cluster autoscaler is not built").Between(0, 1000),
@@ -90,5 +89,16 @@ func poolProperties(p string) []arm.Property {
 		refused(p+"securityProfile.enableSecureBoot", arm.Boolean, "secure boot is not built"),
 		inertOnly(p+"securityProfile.sshAccess", arm.String, "nodes have no SSH server", "LocalUser", "Disabled"),
 		inertOnly(p+"localDNSProfile", arm.Any, "local DNS is not built", "Disabled"),
+	}...)
+}
+
+// rollProperties are how the nodes of a pool are replaced, below a path.
+func rollProperties(p string) []arm.Property {
+	return []arm.Property{
+		acts(p, arm.Object),
+		acts(p+".maxSurge", arm.String).Like(aShare, shareForm), acts(p+".maxUnavailable", arm.String).Like(aShare, shareForm),
+		acts(p+".drainTimeoutInMinutes", arm.Integer).Between(1, 1440),
+		acts(p+".nodeSoakDurationInMinutes", arm.Integer).Between(0, 30),
+		acts(p+".undrainableNodeBehavior", arm.String).OneOf("Schedule", "Cordon"),
 	}
 }

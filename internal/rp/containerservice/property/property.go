@@ -24,6 +24,8 @@ const (
 	guidForm   = "a GUID"
 	aURL       = `(?i)^https?://[^/\s]+[^\s]*$`
 	urlForm    = "a URL, http:// or https://"
+	aShare     = `^[0-9]{1,4}%?$`
+	shareForm  = "a number of nodes or a percentage, e.g. 2 or 33%"
 	inBase64   = `^[A-Za-z0-9+/\r\n]+={0,2}\s*$`
 	base64Form = "encoded in base64"
 )

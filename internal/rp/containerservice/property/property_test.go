@@ -170,7 +170,7 @@ func examples(t *testing.T, p arm.Property) (good, bad []any) {
 	}
 	known := map[string]struct{ good, bad []any }{
 		idForm: {[]any{id, strings.ToUpper(id)}, []any{"x", "/subscriptions/s", id + "/y"}}, guidForm: {[]any{"11111111-1111-4111-8111-111111111111"}, []any{"1", "group"}},
-		urlForm: {[]any{"http://proxy:1", "HTTPS://p/x"}, []any{"proxy:1", "ftp://x", "http:// x"}}, base64Form: {[]any{"MTI="}, []any{"-", "a b c"}},
+		urlForm: {[]any{"http://proxy:1", "HTTPS://p/x"}, []any{"proxy:1", "ftp://x", "http:// x"}}, shareForm: {[]any{"1", "33%"}, []any{"x", "-1", "5.5%"}}, base64Form: {[]any{"MTI="}, []any{"-", "a b c"}},
 		"the URL of a key with its version": {[]any{"https://v/keys/k/1"}, []any{"k"}}, "system, none or the id of a private DNS zone": {[]any{"system", "None", id}, []any{"zone"}},
 		"a number of seconds, such as 10s": {[]any{"11", "12s"}, []any{"1m", "s", "-1"}}, "a number of minutes, such as 10m": {[]any{"1m"}, []any{"1", "1s"}},
 		"a number of minutes, such as 15m": {[]any{"1m"}, []any{"1", "1s"}}, "a number of minutes, such as 3m": {[]any{"1m"}, []any{"1h"}}, "a number of minutes, such as 20m": {[]any{"1m"}, []any{"m"}},

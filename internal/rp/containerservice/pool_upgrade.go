@@ -1,0 +1,111 @@
+package containerservice
+
+import (
+	"strings"
+	"time"
+
+	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
+	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/upgrade"
+)
+
+// moveTo sets another version of a pool's nodes, if they may have it: none that
+// the control plane does not serve yet, and none that is older than theirs.
+func (p poolDraft) moveTo(to, path string) {
+	from, served := p.old.OrchestratorVersion, p.next.ServedVersion()
+	if wanted := p.next.Spec.KubernetesVersion; upgrade.Less(served, wanted) {
+		served = wanted // the nodes are held back until the control plane has arrived
+	}
+	switch {
+	case upgrade.Less(served, to):
+		p.fields.Add("NodePoolMcVersionIncompatible", path,
+			"The agent pool '%s' cannot have Kubernetes %s: the control plane serves %s, and nodes are never newer. Upgrade the control plane first.", p.pool.Name, to, served)
+	case upgrade.Less(to, from):
+		p.fields.Add(arm.CodeOperationNotAllowed, path,
+			"The agent pool '%s' runs Kubernetes %s; downgrading it to %s is not allowed. What it ran before its last upgrade it gets back by POST …/agentPools/%s/rollback of %s.",
+			p.pool.Name, from, to, p.pool.Name, BerthNamespace)
+	default:
+		p.pool.OrchestratorVersion, p.pool.PreviousOrchestratorVersion = to, from
+	}
+}
+
+// settings sets how nodes are replaced, and whether they run.
+func (p poolDraft) settings(request poolRequest) {
+	if given := request.UpgradeSettings; given != nil {
+		p.pool.UpgradeSettings = containerservicev1alpha1.PoolUpgradeSettings{
+			MaxSurge: given.MaxSurge, MaxUnavailable: given.MaxUnavailable, DrainTimeoutInMinutes: given.DrainTimeoutInMinutes,
+			NodeSoakDurationInMinutes: given.NodeSoakDurationInMinutes,
+			UndrainableNodeBehavior:   containerservicev1alpha1.UndrainableNodeBehavior(given.UndrainableNodeBehavior),
+		}
+		none := func(share string) bool { return share == "0" || share == "0%" }
+		if none(given.MaxSurge) && (given.MaxUnavailable == "" || none(given.MaxUnavailable)) {
+			p.fields.Invalid(p.at("upgradeSettings.maxSurge"), "With maxSurge 0 and maxUnavailable 0 no node of the agent pool '%s' could ever be replaced: set one of them above 0.", p.pool.Name)
+		}
+	}
+	switch code := request.PowerState.Code; {
+	case code == "":
+	case strings.EqualFold(code, string(meta.PowerStopped)):
+		p.pool.PowerState = meta.PowerStopped
+	case p.pool.PowerState != "":
+		p.pool.PowerState = meta.PowerRunning
+	}
+}
+
+// validatePower keeps the last pool of mode System running.
+func (p poolDraft) validatePower() {
+	if p.pool.PowerState != meta.PowerStopped || p.old.PowerState == meta.PowerStopped {
+		return
+	}
+	for _, other := range p.next.Spec.AgentPools {
+		if other.Name != p.pool.Name && other.Mode == "System" && other.PowerState != meta.PowerStopped {
+			return
+		}
+	}
+	if p.pool.Mode == "System" {
+		p.fields.Add(arm.CodeOperationNotAllowed, p.at("powerState.code"), "The agent pool '%s' is the last one of mode System that runs and cannot be stopped. Stop the cluster instead, or start another pool of mode System first.", p.pool.Name)
+	}
+}
+
+// longestDrain is how long a node of the cluster may drain.
+func longestDrain(d *draft) (longest time.Duration) {
+	for _, cluster := range []*containerservicev1alpha1.ManagedCluster{d.old, d.next} {
+		if cluster == nil {
+			continue
+		}
+		for _, pool := range cluster.Spec.AgentPools {
+			longest = max(longest, pool.UpgradeSettings.DrainTimeout())
+		}
+	}
+	return longest
+}
+
+// poolPower is what a caller is told: Stopped once no node runs.
+func poolPower(c *containerservicev1alpha1.ManagedCluster, profile *containerservicev1alpha1.AgentPoolProfile, pool *containerservicev1alpha1.AgentPool) meta.PowerState {
+	if c.Stopped() || profile.PowerState == meta.PowerStopped && pool != nil &&
+		containerservicev1alpha1.ConditionTrue(pool.Status.Conditions, containerservicev1alpha1.ConditionStopped) {
+		return meta.PowerStopped
+	}
+	return meta.PowerRunning
+}
+
+// upgradeSettingsBody are the settings that a caller gave.
+func upgradeSettingsBody(settings containerservicev1alpha1.PoolUpgradeSettings) object {
+	body := object{}
+	if settings.MaxSurge != "" {
+		body["maxSurge"] = settings.MaxSurge
+	}
+	if settings.MaxUnavailable != "" {
+		body["maxUnavailable"] = settings.MaxUnavailable
+	}
+	if settings.DrainTimeoutInMinutes != 0 {
+		body["drainTimeoutInMinutes"] = settings.DrainTimeoutInMinutes
+	}
+	if settings.NodeSoakDurationInMinutes != 0 {
+		body["nodeSoakDurationInMinutes"] = settings.NodeSoakDurationInMinutes
+	}
+	if settings.UndrainableNodeBehavior != "" {
+		body["undrainableNodeBehavior"] = settings.UndrainableNodeBehavior
+	}
+	return body
+}
