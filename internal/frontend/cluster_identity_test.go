@@ -92,3 +92,45 @@ func TestAnIdentityThatAClusterCannotHaveIsRefused(t *testing.T) {
 		t.Errorf("%d objects were written", r.writes)
 	}
 }
+
+func TestAGroupWithAnIdentityThatAnotherGroupsClusterHasStays(t *testing.T) {
+	r := newRig(t)
+	r.group()
+	r.identity("Workload")
+	const elsewhere = subscriptionPath + "/resourceGroups/elsewhere"
+	if a := r.call("PUT", elsewhere, `{"location":"local"}`); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.raw)
+	}
+	path := elsewhere + "/providers/Microsoft.ContainerService/managedClusters/Acting"
+	if a := r.call("PUT", path, acting(identityPath)); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.raw)
+	}
+	check(t, r.call("DELETE", groupPath, ""), want{409, "ResourceGroupDeletionBlocked", "", "identity 'Workload' is in use by the managed cluster 'Acting' in the resource group 'elsewhere'"})
+	using := r.call("POST", identityPath+"/listAssociatedResources?api-version=2022-01-31-preview", "")
+	if values, _ := using.body["value"].([]any); using.body["totalCount"] != 1.0 || len(values) != 1 || values[0].(map[string]any)["id"] != path ||
+		values[0].(map[string]any)["subscriptionDisplayName"] != "Test" {
+		t.Errorf("what uses it: %d %s", using.status, using.raw)
+	}
+	check(t, r.call("POST", identityPath+"/listAssociatedResources?api-version=2022-01-31-preview&$skip=1", ""), want{400, "InvalidQueryParameterValue", "$skip", ""})
+	r.as(readerID, func() {
+		check(t, r.call("POST", identityPath+"/listAssociatedResources?api-version=2022-01-31-preview", ""), want{403, "AuthorizationFailed", "", "listAssociatedResources/action"})
+	})
+	if a := r.call("DELETE", elsewhere, ""); a.status != http.StatusAccepted {
+		t.Errorf("the cluster's group: %d %s", a.status, a.raw)
+	}
+}
+
+func TestAnIdentityWhoseGroupGoesIsGivenToNoCluster(t *testing.T) {
+	r := newRig(t)
+	r.group()
+	r.identity("Workload")
+	const elsewhere = subscriptionPath + "/resourceGroups/elsewhere"
+	if a := r.call("PUT", elsewhere, `{"location":"local"}`); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.raw)
+	}
+	if a := r.call("DELETE", groupPath, ""); a.status != http.StatusAccepted {
+		t.Fatalf("%d %s", a.status, a.raw)
+	}
+	path := elsewhere + "/providers/Microsoft.ContainerService/managedClusters/late"
+	check(t, r.call("PUT", path, acting(identityPath)), want{409, "ResourceGroupBeingDeleted", "", "'rg'"})
+}

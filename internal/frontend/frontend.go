@@ -116,7 +116,7 @@ func New(config Config) (http.Handler, error) {
 	f.clients = &principal.Provider{Client: config.Client, Tokens: config.Tokens, Location: config.Location, Now: config.Now}
 	f.identities = &managedidentity.Provider{Client: config.Client, TenantID: config.TenantID, Location: config.Location}
 	f.resources.Namespaces = append(f.resources.Namespaces,
-		resources.Namespace{Name: managedidentity.Namespace, Types: resourceTypes(f.identities.ResourceTypes()), List: f.identities.ListResources},
+		resources.Namespace{Name: managedidentity.Namespace, Types: resourceTypes(f.identities.ResourceTypes()), List: f.identities.ListResources, Holds: f.identities.Holds},
 		resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())},
 		resources.Namespace{Name: containerservice.BerthNamespace, Types: append(resourceTypes(clusters.BerthResourceTypes()), resourceTypes(f.backups.ResourceTypes())...)},
 		resources.Namespace{Name: principal.Namespace, Types: resourceTypes(f.clients.ResourceTypes())})

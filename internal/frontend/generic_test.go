@@ -94,7 +94,6 @@ func TestTagsOfAGroupAndOfAResourceChangeAtTheirScope(t *testing.T) {
 	}
 	check(t, r.call("GET", strings.Replace(path, "/demo/", "/other/", 1), ""), want{404, "ResourceNotFound", "", ""})
 	check(t, r.call("PUT", strings.Replace(path, "managedClusters", "nothings", 1), `{"properties":{"tags":{}}}`), want{404, "InvalidResourceType", "", ""})
-	check(t, r.call("GET", "/subscriptions/"+subscriptionID+"/providers/Microsoft.Resources/tags/default", ""), want{501, "NotSupported", "", "Tagging a subscription"})
 	r.token = r.tokenOf(readerID)
 	if a := r.call("GET", path, ""); a.status != http.StatusOK {
 		t.Errorf("the reader's look: %d %s", a.status, a.raw)
@@ -106,7 +105,6 @@ func TestWhatIsMissingAroundResourcesIsNamed(t *testing.T) {
 	r := made(t)
 	for what, path := range map[string]string{
 		"Exporting a template": groupPath + "/exportTemplate", "Moving resources": groupPath + "/moveResources",
-		"Unregistering a resource provider": "/subscriptions/" + subscriptionID + "/providers/Microsoft.Quota/unregister",
 	} {
 		check(t, r.call("POST", path, "{}"), want{501, "NotSupported", "", what})
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,6 +78,9 @@ func (f *frontend) authorized(w http.ResponseWriter, r *arm.Request) error {
 			return err
 		}
 	}
+	if err := f.registered(r); err != nil {
+		return err
+	}
 	if err := f.throttledByProvider(r); err != nil {
 		return err
 	}
@@ -86,6 +90,20 @@ func (f *frontend) authorized(w http.ResponseWriter, r *arm.Request) error {
 		}
 	}
 	return r.Route.Handle(w, r)
+}
+
+// registered refuses to change what the subscription's resource providers have
+// if the provider is not registered. What is left can always be read and deleted.
+func (f *frontend) registered(r *arm.Request) error {
+	_, path, inProvider := strings.Cut(r.Route.Pattern, "/providers/")
+	namespace, _, _ := strings.Cut(path, "/")
+	switch {
+	case !inProvider, r.Param("subscriptionID") == "", strings.HasPrefix(namespace, "{"):
+		return nil
+	case r.Method == http.MethodGet, r.Method == http.MethodHead, r.Method == http.MethodDelete:
+		return nil
+	}
+	return f.resources.CheckRegistered(r.Context(), r.Param("subscriptionID"), namespace)
 }
 
 // translate turns errors of the management API that a caller can act on into

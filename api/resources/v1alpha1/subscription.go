@@ -27,6 +27,14 @@ type SubscriptionSpec struct {
 	// State is Enabled, or Disabled when only reads are allowed.
 	// +kubebuilder:validation:Enum=Enabled;Disabled
 	State string `json:"state"`
+	// Tags are the tags of the subscription itself.
+	// +optional
+	Tags map[string]string `json:"tags,omitempty"`
+	// Unregistered are the namespaces, in lower case, of the resource providers
+	// that the subscription gave up. Every other one is registered.
+	// +optional
+	// +listType=set
+	Unregistered []string `json:"unregistered,omitempty"`
 }
 
 // SubscriptionList is a list of subscriptions.

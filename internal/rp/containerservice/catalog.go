@@ -160,6 +160,7 @@ func (p *Provider) listOperations(w http.ResponseWriter, _ *arm.Request) error {
 		}})
 	}
 	add(Namespace + "/register/action")
+	add(Namespace + "/unregister/action")
 	for _, route := range p.Routes() {
 		add(route.Action)
 	}

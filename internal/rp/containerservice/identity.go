@@ -8,6 +8,7 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/rp/managedidentity"
+	"berth.dev/berth/internal/rp/resources"
 )
 
 // The types of a cluster's own identity.
@@ -92,6 +93,9 @@ func (p *Provider) admitUserAssigned(r *arm.Request, d *draft, sent ownIdentityR
 	if identity == nil || identity.DeletionTimestamp != nil {
 		d.fields.Invalid(path, "The user-assigned identity '%.300s' was not found.", name)
 		return nil
+	}
+	if _, err := resources.WritableGroup(r.Context(), p.Client, id.SubscriptionID, id.ResourceGroup); err != nil {
+		return err // the identity goes with its group
 	}
 	spec := &d.next.Spec
 	spec.UserAssignedIdentityID, spec.UserAssignedPrincipalID, spec.UserAssignedClientID = name, identity.Spec.PrincipalID, identity.Spec.ClientID

@@ -68,6 +68,7 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: put, Pattern: one, Action: action + "write", Handle: p.put},
 		{Method: patch, Pattern: one, Action: action + "write", Handle: p.patch},
 		{Method: del, Pattern: one, Action: action + "delete", Handle: p.delete},
+		{Method: http.MethodPost, Pattern: one + "/listAssociatedResources", Action: action + "listAssociatedResources/action", Handle: p.listAssociated},
 		{Method: get, Pattern: federated, Action: credentials + "read", NotBuilt: notBuilt},
 		{Method: get, Pattern: federated + "/{credentialName}", Action: credentials + "read", NotBuilt: notBuilt},
 		{Method: put, Pattern: federated + "/{credentialName}", Action: credentials + "write", NotBuilt: notBuilt},

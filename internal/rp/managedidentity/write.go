@@ -1,7 +1,6 @@
 package managedidentity
 
 import (
-	"context"
 	"net/http"
 	"regexp"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	managedidentityv1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/naming"
@@ -138,22 +136,6 @@ func (p *Provider) patch(w http.ResponseWriter, r *arm.Request) error {
 		}
 		return p.retag(w, r, identity, sent.Tags)
 	})
-}
-
-// unused refuses if a cluster has the identity.
-func (p *Provider) unused(ctx context.Context, identity *managedidentityv1alpha1.UserAssignedIdentity) error {
-	var clusters containerservicev1alpha1.ManagedClusterList
-	if err := p.Client.List(ctx, &clusters); err != nil {
-		return err
-	}
-	for i := range clusters.Items {
-		if spec := clusters.Items[i].Spec; strings.EqualFold(spec.UserAssignedIdentityID, idOf(identity).String()) {
-			return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
-				"The identity '%s' is in use by the managed cluster '%s' in the resource group '%s' of subscription '%s'. Delete the cluster, or give it another identity, first.",
-				identity.Spec.Name, spec.Name, spec.ResourceGroup, spec.SubscriptionID)
-		}
-	}
-	return nil
 }
 
 // delete deletes an identity. From then on it is not found; its controller

@@ -19,6 +19,9 @@ func (p *Provider) deleteGroup(w http.ResponseWriter, r *arm.Request) error {
 	if err := checkForce(r); err != nil {
 		return err
 	}
+	if err := p.held(r); err != nil {
+		return err
+	}
 	id, err := p.Operations.Delete(r.Context(), r, GroupID(group.Spec.SubscriptionID, group.Spec.Name).String(),
 		resourcesv1alpha1.Target{Kind: "ResourceGroup", Name: group.Name, UID: string(group.UID)}, group)
 	if err != nil {
@@ -26,6 +29,19 @@ func (p *Provider) deleteGroup(w http.ResponseWriter, r *arm.Request) error {
 	}
 	arm.Async{Result: "/subscriptions/" + r.Param("subscriptionID") + "/operationresults/" + id + "?api-version=" + r.APIVersion}.Set(w, r)
 	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// held refuses if what lies outside of the group needs what lies in it.
+func (p *Provider) held(r *arm.Request) error {
+	for _, n := range p.Namespaces {
+		if n.Holds == nil {
+			continue
+		}
+		if err := n.Holds(r.Context(), r.Param("subscriptionID"), r.Param("resourceGroup")); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	resourcesv1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/arm"
 )
 
@@ -24,33 +25,40 @@ func (p *Provider) typeBodies(n Namespace) []map[string]any {
 	return types
 }
 
-func (p *Provider) namespaceBody(n Namespace, subscriptionID string) map[string]any {
-	types := p.typeBodies(n)
+func (p *Provider) namespaceBody(n Namespace, subscription *resourcesv1alpha1.Subscription) map[string]any {
 	id := "/providers/" + n.Name
-	if subscriptionID != "" {
-		id = "/subscriptions/" + subscriptionID + id
+	if subscription != nil {
+		id = "/subscriptions/" + subscription.Name + id
+	}
+	policy := "RegistrationFree"
+	if n.canUnregister() {
+		policy = "RegistrationRequired"
 	}
 	return map[string]any{
-		"id": id, "namespace": n.Name, "registrationState": "Registered",
-		"registrationPolicy": "RegistrationFree", "resourceTypes": types,
+		"id": id, "namespace": n.Name, "registrationState": registrationState(n.Name, subscription),
+		"registrationPolicy": policy, "resourceTypes": p.typeBodies(n),
 	}
 }
 
-// seesPath is sees for a path that may have no subscription.
-func (p *Provider) seesPath(r *arm.Request) error {
+// seen is the subscription of a path, nil without one, if the caller may see it.
+func (p *Provider) seen(r *arm.Request) (*resourcesv1alpha1.Subscription, error) {
 	if r.Param("subscriptionID") == "" {
-		return nil
+		return nil, nil
 	}
-	return p.sees(r)
+	if err := p.sees(r); err != nil {
+		return nil, err
+	}
+	return p.subscription(r.Context(), r.Param("subscriptionID"))
 }
 
 func (p *Provider) listProviders(w http.ResponseWriter, r *arm.Request) error {
-	if err := p.seesPath(r); err != nil {
+	subscription, err := p.seen(r)
+	if err != nil {
 		return err
 	}
 	bodies := []map[string]any{}
 	for _, n := range p.Namespaces {
-		bodies = append(bodies, p.namespaceBody(n, r.Param("subscriptionID")))
+		bodies = append(bodies, p.namespaceBody(n, subscription))
 	}
 	page, err := arm.Page(r, bodies, func(b map[string]any) string { return b["namespace"].(string) })
 	if err != nil {
@@ -60,34 +68,30 @@ func (p *Provider) listProviders(w http.ResponseWriter, r *arm.Request) error {
 }
 
 func (p *Provider) getProvider(w http.ResponseWriter, r *arm.Request) error {
-	return p.withNamespace(r, func(n Namespace) error {
-		return arm.WriteJSON(w, http.StatusOK, p.namespaceBody(n, r.Param("subscriptionID")))
+	return p.withNamespace(r, func(n Namespace, subscription *resourcesv1alpha1.Subscription) error {
+		return arm.WriteJSON(w, http.StatusOK, p.namespaceBody(n, subscription))
 	})
 }
 
 func (p *Provider) listResourceTypes(w http.ResponseWriter, r *arm.Request) error {
-	return p.withNamespace(r, func(n Namespace) error {
+	return p.withNamespace(r, func(n Namespace, _ *resourcesv1alpha1.Subscription) error {
 		return arm.WriteJSON(w, http.StatusOK, arm.List[map[string]any]{Value: p.typeBodies(n)})
 	})
 }
 
-// withNamespace answers with the namespace of the path, if the caller may see it.
-func (p *Provider) withNamespace(r *arm.Request, answer func(Namespace) error) error {
-	if err := p.seesPath(r); err != nil {
+// withNamespace answers with the namespace and the subscription of the path, if
+// the caller may see it.
+func (p *Provider) withNamespace(r *arm.Request, answer func(Namespace, *resourcesv1alpha1.Subscription) error) error {
+	subscription, err := p.seen(r)
+	if err != nil {
 		return err
 	}
 	for _, n := range p.Namespaces {
 		if strings.EqualFold(n.Name, r.Param("namespace")) {
-			return answer(n)
+			return answer(n, subscription)
 		}
 	}
 	return arm.NewError(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%.100s' is invalid.", r.Param("namespace")).At("namespace")
-}
-
-// registerProvider answers as if the namespace had just been registered: all
-// that are served are registered in every subscription.
-func (p *Provider) registerProvider(w http.ResponseWriter, r *arm.Request) error {
-	return p.getProvider(w, r)
 }
 
 // listResources lists the resources of all types.

@@ -42,6 +42,9 @@ type Namespace struct {
 	// HasNested says whether what is nested in a tracked resource is there; nil
 	// if nothing is.
 	HasNested func(ctx context.Context, id arm.ResourceID) (bool, error)
+	// Holds is the error that keeps a group from being deleted because what lies
+	// outside of it needs a resource in it; nil if nothing ever does.
+	Holds func(ctx context.Context, subscriptionID, group string) error
 }
 
 // ResourceType is one type of a namespace.

@@ -25,7 +25,7 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: http.MethodGet, Pattern: "/providers/{namespace}", Handle: p.getProvider},
 		{Method: http.MethodGet, Pattern: subscription + "/providers/{namespace}", Handle: p.getProvider},
 		{Method: http.MethodPost, Pattern: subscription + "/providers/{namespace}/register", Handle: p.registerProvider},
-		{Method: http.MethodPost, Pattern: subscription + "/providers/{namespace}/unregister", NotBuilt: "Unregistering a resource provider, which every subscription has,"},
+		{Method: http.MethodPost, Pattern: subscription + "/providers/{namespace}/unregister", Handle: p.unregisterProvider},
 		{Method: http.MethodGet, Pattern: subscription + "/providers/{namespace}/resourceTypes", Handle: p.listResourceTypes},
 		{Method: http.MethodGet, Pattern: subscription + "/tagNames", Action: "Microsoft.Resources/subscriptions/tagNames/read", Handle: p.listTagNames},
 		{Method: http.MethodPut, Pattern: subscription + "/tagNames/{tagName}", Action: "Microsoft.Resources/subscriptions/tagNames/write", NotBuilt: "Defining a tag that no resource has"},
@@ -43,16 +43,13 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: http.MethodPost, Pattern: group + "/validateMoveResources", Action: groups + "validateMoveResources/action", NotBuilt: "Moving resources to another group"},
 		{Method: http.MethodGet, Pattern: subscription + "/operationresults/{operationID}", Handle: p.operationResult},
 	}
-	for _, scope := range []string{group, resource} {
+	for _, scope := range []string{subscription, group, resource} {
 		routes = append(routes,
 			arm.Route{Method: http.MethodGet, Pattern: scope + tags, Action: "Microsoft.Resources/tags/read", Handle: p.getTags},
 			arm.Route{Method: http.MethodPut, Pattern: scope + tags, Action: "Microsoft.Resources/tags/write", Handle: p.putTags},
 			arm.Route{Method: http.MethodPatch, Pattern: scope + tags, Action: "Microsoft.Resources/tags/write", Handle: p.patchTags},
 			arm.Route{Method: http.MethodDelete, Pattern: scope + tags, Action: "Microsoft.Resources/tags/delete", Handle: p.deleteTags},
 		)
-	}
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		routes = append(routes, arm.Route{Method: method, Pattern: subscription + tags, Action: "Microsoft.Resources/tags/read", NotBuilt: "Tagging a subscription"})
 	}
 	versions := &arm.VersionTable{Location: p.Location, Versions: Versions()}
 	for i := range routes {

@@ -18,11 +18,15 @@ func (p *Provider) listTenants(w http.ResponseWriter, _ *arm.Request) error {
 
 // subscriptionBody is a subscription on the wire.
 func subscriptionBody(s *resourcesv1alpha1.Subscription) map[string]any {
-	return map[string]any{
+	body := map[string]any{
 		"id": "/subscriptions/" + s.Name, "subscriptionId": s.Name, "displayName": s.Spec.DisplayName,
 		"state": s.Spec.State, "tenantId": s.Spec.TenantID, "authorizationSource": "RoleBased", "managedByTenants": []any{},
 		"subscriptionPolicies": map[string]string{"locationPlacementId": "Internal_2014-09-01", "quotaId": "Internal_2014-09-01", "spendingLimit": "Off"},
 	}
+	if len(s.Spec.Tags) > 0 {
+		body["tags"] = s.Spec.Tags
+	}
+	return body
 }
 
 // listSubscriptions answers with the subscriptions in which the caller has any role.

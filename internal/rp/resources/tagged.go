@@ -21,6 +21,9 @@ type Answer struct {
 
 // tagScope is the path of what a request about tags is about.
 func tagScope(r *arm.Request) string {
+	if r.Param("resourceGroup") == "" {
+		return "/subscriptions/" + r.Param("subscriptionID")
+	}
 	path := GroupID(r.Param("subscriptionID"), r.Param("resourceGroup"))
 	if name := r.Param("name"); name != "" {
 		path.Provider, path.Types, path.Names = r.Param("namespace"), []string{r.Param("type")}, []string{name}
@@ -30,6 +33,15 @@ func tagScope(r *arm.Request) string {
 
 // readTags asks the resource provider for the tags of the scope.
 func (p *Provider) readTags(r *arm.Request) (map[string]string, error) {
+	if r.Param("resourceGroup") == "" {
+		subscription, err := p.subscription(r.Context(), r.Param("subscriptionID"))
+		if err != nil {
+			return nil, err
+		}
+		tags := map[string]string{}
+		maps.Copy(tags, subscription.Spec.Tags)
+		return tags, nil
+	}
 	answer, err := p.Forward(r, http.MethodGet, tagScope(r), nil)
 	if err != nil {
 		return nil, err
@@ -48,6 +60,10 @@ func (p *Provider) readTags(r *arm.Request) (map[string]string, error) {
 
 // writeTags lets the resource provider replace the tags of the scope.
 func (p *Provider) writeTags(r *arm.Request, tags map[string]string) error {
+	if r.Param("resourceGroup") == "" {
+		_, err := p.changeSubscription(r, func(spec *resourcesv1alpha1.SubscriptionSpec) { spec.Tags = tags })
+		return err
+	}
 	body, err := json.Marshal(map[string]any{"tags": tags})
 	if err != nil {
 		return err
@@ -166,7 +182,7 @@ func (p *Provider) deleteTags(w http.ResponseWriter, r *arm.Request) error {
 	return nil
 }
 
-// listTagNames lists the tags that resources and groups of a subscription have.
+// listTagNames lists the tags that a subscription, its groups and resources have.
 func (p *Provider) listTagNames(w http.ResponseWriter, r *arm.Request) error {
 	subscriptionID := strings.ToLower(r.Param("subscriptionID"))
 	counts := map[string]map[string]int{}
@@ -178,6 +194,11 @@ func (p *Provider) listTagNames(w http.ResponseWriter, r *arm.Request) error {
 			counts[key][value]++
 		}
 	}
+	own, err := p.subscription(r.Context(), subscriptionID)
+	if err != nil {
+		return err
+	}
+	count(own.Spec.Tags)
 	var groups resourcesv1alpha1.ResourceGroupList
 	if err := p.Client.List(r.Context(), &groups, client.MatchingLabels{SubscriptionLabel: subscriptionID}); err != nil {
 		return err
