@@ -78,6 +78,7 @@ func renderPage(t *testing.T) []byte {
 	err = text.Execute(&out, map[string]any{
 		"Served": served, "NotBuilt": notBuilt, "Prefixes": prefixes(),
 		"Cluster": rows(properties["managedClusters"], "properties.agentPoolProfiles[]."), "Pool": rows(properties["managedClusters/agentPools"], ""),
+		"Maintenance":     rows(properties["managedClusters/maintenanceConfigurations"], ""),
 		"ClusterVersions": types["managedClusters"], "ResourceVersions": sorted(resources.Versions()),
 		"Releases": release.Versions(), "Sizes": machine.Sizes(),
 	})

@@ -35,8 +35,6 @@ func beingBuilt() []string {
 		"ManagedClusters.BeginStart", "ManagedClusters.BeginStop", "ManagedClusters.BeginAbortLatestOperation", "AgentPools.BeginAbortLatestOperation",
 		"ManagedClusters.BeginRotateClusterCertificates", "ManagedClusters.BeginRotateServiceAccountSigningKeys",
 		"AgentPools.BeginDeleteMachines", "AgentPools.BeginUpgradeNodeImageVersion", "AgentPools.GetUpgradeProfile",
-		"MaintenanceConfigurations.NewListByManagedClusterPager", "MaintenanceConfigurations.Get",
-		"MaintenanceConfigurations.CreateOrUpdate", "MaintenanceConfigurations.Delete",
 	}
 }
 

@@ -85,6 +85,11 @@ type ManagedClusterSpec struct {
 	// UpgradeOverride lets upgrades begin that preflight would hold up.
 	// +optional
 	UpgradeOverride *UpgradeOverride `json:"upgradeOverride,omitempty"`
+	// UpgradeChannel is the channel of automatic upgrades that a caller chose;
+	// empty is none.
+	// +kubebuilder:validation:Enum=none;patch;stable;rapid
+	// +optional
+	UpgradeChannel string `json:"upgradeChannel,omitempty"`
 	// DNSPrefix is the first label of the cluster's FQDN.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dnsPrefix is immutable"
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-a-zA-Z0-9]{0,52}[a-zA-Z0-9]$`
@@ -234,6 +239,9 @@ type ManagedClusterStatus struct {
 	// Upgrade is there while the control plane emulates the minor before.
 	// +optional
 	Upgrade *UpgradeStatus `json:"upgrade,omitempty"`
+	// AutoUpgrade is there while the cluster is on an upgrade channel.
+	// +optional
+	AutoUpgrade *AutoUpgradeStatus `json:"autoUpgrade,omitempty"`
 	// Progress says where each running operation is.
 	// +listType=map
 	// +listMapKey=scope
@@ -270,7 +278,10 @@ const (
 	ConditionStopped = "Stopped"
 	// ConditionDeleting is true while a deletion is under way; its message says what it waits for.
 	ConditionDeleting = "Deleting"
-	// ConditionReady is true if all the conditions above but Deleting are.
+	// ConditionAutoUpgrade is there while the cluster is on an upgrade channel, and
+	// true if it runs what the channel wants; its message says what comes when.
+	ConditionAutoUpgrade = "AutoUpgrade"
+	// ConditionReady is true if all the conditions above but Deleting and AutoUpgrade are.
 	ConditionReady = "Ready"
 )
 

@@ -19,6 +19,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Machine{}, &MachineList{},
 		&ControlPlane{}, &ControlPlaneList{},
 		&ClusterCommand{}, &ClusterCommandList{},
+		&MaintenanceConfiguration{}, &MaintenanceConfigurationList{},
 		&Backup{}, &BackupList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())

@@ -32,6 +32,7 @@ func deletions(config Config, allocator allocation.Allocator) []deletion {
 		d.network,
 		d.claims,
 		d.credentials,
+		d.maintenance,
 		d.roles,
 	}
 }
@@ -152,6 +153,20 @@ func (d deleter) claims(ctx context.Context, cluster *v1alpha1.ManagedCluster) (
 func (d deleter) credentials(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
 	_, err := d.delete(ctx, secret(naming.SystemNamespace, naming.Credentials(cluster.Spec.Incarnation)))
 	return "", err
+}
+
+// maintenance takes away when the service may work on the cluster.
+func (d deleter) maintenance(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	var list v1alpha1.MaintenanceConfigurationList
+	if err := d.config.Reader.List(ctx, &list, client.MatchingLabels{v1alpha1.MaintenanceClusterLabel: cluster.Name}); err != nil {
+		return "", fmt.Errorf("listing maintenance configurations: %w", err)
+	}
+	for i := range list.Items {
+		if _, err := d.delete(ctx, &list.Items[i]); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // roles takes away what was granted on the cluster and to its own identity.

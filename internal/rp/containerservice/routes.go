@@ -53,6 +53,7 @@ func (p *Provider) Routes() []arm.Route {
 	}
 	versions := &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: apiVersions()}
 	routes = append(routes, p.powerRoutes()...)
+	routes = append(routes, p.maintenanceRoutes()...)
 	routes = append(routes, p.poolRoutes()...)
 	routes = append(routes, notBuilt()...)
 	for i := range routes {
@@ -70,7 +71,7 @@ func (p *Provider) Routes() []arm.Route {
 // ResourceTypes are the provider's resource types with their api-versions.
 func (p *Provider) ResourceTypes() map[string][]string {
 	return map[string][]string{
-		"managedClusters": apiVersions(), "managedClusters/agentPools": apiVersions(),
+		"managedClusters": apiVersions(), "managedClusters/agentPools": apiVersions(), "managedClusters/maintenanceConfigurations": apiVersions(),
 		"locations/operations": append(apiVersions(), operationVersion), "locations/operationresults": append(apiVersions(), operationVersion),
 		"locations/kubernetesVersions": apiVersions(), "locations/orchestrators": apiVersions(), "operations": apiVersions(),
 	}

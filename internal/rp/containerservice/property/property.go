@@ -8,7 +8,9 @@ import "berth.dev/berth/internal/arm"
 
 // Tables are the tables by resource type.
 func Tables() map[string][]arm.Property {
-	return map[string][]arm.Property{"managedClusters": Cluster(), "managedClusters/agentPools": Pool()}
+	return map[string][]arm.Property{
+		"managedClusters": Cluster(), "managedClusters/agentPools": Pool(), "managedClusters/maintenanceConfigurations": Maintenance(),
+	}
 }
 
 // Tags is the table of a body that only sets tags.

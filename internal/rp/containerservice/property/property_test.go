@@ -159,9 +159,14 @@ func examples(t *testing.T, p arm.Property) (good, bad []any) {
 		}
 		return []any{rule.Least, rule.Most}, bad
 	case rule.Items != 0:
-		item := "MTI="
-		if strings.HasSuffix(p.Path, "ipFamilies") {
+		item := any("MTI=")
+		switch name := p.Path[strings.LastIndexByte(p.Path, '.')+1:]; name {
+		case "ipFamilies":
 			item = "IPv4"
+		case "hourSlots":
+			item = 7
+		case "timeInWeek", "notAllowedTime", "notAllowedDates":
+			item = map[string]any{}
 		}
 		for range rule.Items {
 			good = append(good, item)
@@ -175,6 +180,9 @@ func examples(t *testing.T, p arm.Property) (good, bad []any) {
 		"a number of seconds, such as 10s": {[]any{"11", "12s"}, []any{"1m", "s", "-1"}}, "a number of minutes, such as 10m": {[]any{"1m"}, []any{"1", "1s"}},
 		"a number of minutes, such as 15m": {[]any{"1m"}, []any{"1", "1s"}}, "a number of minutes, such as 3m": {[]any{"1m"}, []any{"1h"}}, "a number of minutes, such as 20m": {[]any{"1m"}, []any{"m"}},
 		"a number of seconds, minutes or hours, such as 10m": {[]any{"1s", "1m", "1h"}, []any{"1", "1d", "1.5h"}}, "a whole number as a text": {[]any{"7"}, []any{"1.5", "-1", "x"}},
+		"a moment such as 2026-12-24T00:00:00Z": {[]any{"2026-12-24T00:00:00Z", "2026-12-24t00:00:00.5+01:00"}, []any{"2026-12-24", "2026-12-24T00:00:00", "24.12.2026"}},
+		"a day such as 2026-12-24":              {[]any{"2026-12-24"}, []any{"24.12.2026", "2026-12-24T00:00:00Z", "2026-1-1"}},
+		"an offset from UTC such as +05:30":     {[]any{"+05:30", "-00:00"}, []any{"05:30", "Z", "+5:30"}}, "a time of the day such as 22:00": {[]any{"22:00"}, []any{"9:00", "22", "22:00:00"}},
 		"0 to 100 as a text": {[]any{"0", "100"}, []any{"101", "-1", "1.5"}}, "0 to 1 as a text": {[]any{"0", "0.75", "1.0"}, []any{"1.1", "2", "-0.1", ".5"}},
 	}
 	found, there := known[rule.Form]
