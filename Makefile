@@ -38,7 +38,7 @@ soak: ## Run the long forms of the fault tests (needs root). KILLS=<n>, RUN=<pat
 	@hack/soak.sh
 
 .PHONY: bench
-bench: build ## Measure Berth against the raw components in one run; writes bench/results.json.
+bench: build ## Measure Berth against the raw components and its front end under load; writes bench/results.json.
 	@$(GO) run ./bench
 
 .PHONY: generate

@@ -1,8 +1,9 @@
-// Command bench measures Berth against the raw components that it is made of,
-// alternating in one run, and writes bench/results.json. It exits with 1 when a
-// target is missed. It needs root, an otherwise idle machine and built releases.
+// Command bench measures Berth: its life on a host against the raw components
+// that it is made of, and its front end under load. It writes
+// bench/results.json and exits with 1 when a target is missed. It needs root, an
+// otherwise idle machine and built releases.
 //
-// usage: make bench, or go run ./bench [-n RUNS]
+// usage: make bench, or go run ./bench [-n RUNS] [-only life|frontend] [-profile DIRECTORY]
 package main
 
 import (
@@ -13,22 +14,43 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"berth.dev/berth/bench/load"
 )
 
+// options say what is measured and how often.
+type options struct {
+	runs          int
+	only, profile string
+}
+
 func main() {
-	runs := flag.Int("n", 7, "how often each measurement is repeated")
+	var o options
+	flag.IntVar(&o.runs, "n", 7, "how often each measurement is repeated")
+	flag.StringVar(&o.only, "only", "", "measure one part: life or frontend (default both)")
+	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the front end under each load")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, *runs); err != nil {
+	if err := run(ctx, o, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// measure alternates raw and Berth, so that a machine that becomes slower does
-// so for both.
-func measure(ctx context.Context, runs int) error {
+// run is one of the processes of a measurement: those that are started for it
+// are named by an argument.
+func run(ctx context.Context, o options, arguments []string) error {
+	switch {
+	case len(arguments) == 1 && arguments[0] == generatorProcess:
+		return load.Generate(ctx, os.Stdin, os.Stdout)
+	case len(arguments) == 3 && arguments[0] == serviceProcess:
+		return serveFrontEnd(ctx, arguments[1], arguments[2])
+	case len(arguments) > 0:
+		return fmt.Errorf("no such argument: %q", arguments)
+	case o.only != "" && o.only != "life" && o.only != "frontend":
+		return fmt.Errorf("-only %q: use life or frontend", o.only)
+	}
 	scratch, err := os.MkdirTemp("", "berth-bench-")
 	if err != nil {
 		return err
@@ -37,9 +59,31 @@ func measure(ctx context.Context, runs int) error {
 	if err := os.Chmod(scratch, 0o711); err != nil { // nodes and control planes run under ids of their own
 		return err
 	}
+	var all []samples
+	if o.only != "frontend" {
+		measured, err := measureLife(ctx, scratch, o.runs)
+		if err != nil {
+			return err
+		}
+		all = append(all, measured...)
+	}
+	if o.only != "life" {
+		measured, err := measureFrontEnd(ctx, filepath.Join(scratch, "front-end"), o)
+		if err != nil {
+			return err
+		}
+		all = append(all, measured...)
+	}
+	return report(os.Stdout, "bench/results.json", all)
+}
+
+// measureLife alternates raw and Berth, so that a machine that becomes slower
+// does so for both.
+func measureLife(ctx context.Context, scratch string, runs int) ([]samples, error) {
 	raw := raw{dir: filepath.Join(scratch, "raw")}
+	var err error
 	if raw.artifacts, err = artifacts(); err != nil {
-		return err
+		return nil, err
 	}
 	start := samples{name: "service start to the first ARM answer", limit: 2}
 	ready := samples{name: "cluster create to /readyz of its API server", limit: 1.5}
@@ -51,26 +95,26 @@ func measure(ctx context.Context, runs int) error {
 		fmt.Fprintf(os.Stderr, "run %d of %d\n", run+1, runs)
 		controlPlane, err := raw.controlPlane(ctx)
 		if err != nil {
-			return fmt.Errorf("starting a raw control plane: %w", err)
+			return nil, fmt.Errorf("starting a raw control plane: %w", err)
 		}
 		start.baseline = append(start.baseline, controlPlane.seconds)
 		ready.baseline = append(ready.baseline, controlPlane.seconds)
 		rawNode, err := raw.node(ctx)
 		if err != nil {
-			return fmt.Errorf("starting a raw node: %w", err)
+			return nil, fmt.Errorf("starting a raw node: %w", err)
 		}
 		node.baseline = append(node.baseline, rawNode.seconds)
 
 		story, err := tell(ctx, filepath.Join(scratch, fmt.Sprintf("home-%d", run)))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		start.seconds = append(start.seconds, story.start)
-		ready.seconds = append(ready.seconds, story.ready)
+		start.values = append(start.values, story.start)
+		ready.values = append(ready.values, story.ready)
 		start.cpu, ready.cpu = append(start.cpu, story.startCPU), append(ready.cpu, story.readyCPU)
-		node.seconds = append(node.seconds, story.node)
-		page.seconds = append(page.seconds, story.page)
-		gone.seconds = append(gone.seconds, story.gone)
+		node.values = append(node.values, story.node)
+		page.values = append(page.values, story.page)
+		gone.values = append(gone.values, story.gone)
 	}
-	return report(os.Stdout, "bench/results.json", []samples{start, ready, node, page, gone})
+	return []samples{start, ready, node, page, gone}, nil
 }

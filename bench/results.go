@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
@@ -21,8 +23,8 @@ type result struct {
 	Unit string  `json:"unit"`
 	// Better is "lower" or "higher".
 	Better string `json:"better"`
-	// Target is the most (or least) that P50 may be; with a baseline it is the
-	// most that Ratio may be.
+	// Target is the most (the least where higher is better) that P50 may be; with
+	// a baseline it is the most that Ratio may be.
 	Target float64 `json:"target"`
 	// Met says whether the target was met.
 	Met bool `json:"met"`
@@ -30,32 +32,45 @@ type result struct {
 	// there is none, and Ratio is P50 over it.
 	Baseline float64 `json:"baseline"`
 	Ratio    float64 `json:"ratio"`
-	// CPUSeconds is the median CPU time where it was measured.
+	// CPUSeconds is the median CPU time where it was measured; where load was
+	// generated, that of the generator in each second.
 	CPUSeconds float64 `json:"cpu_s"`
 }
 
-// samples are the figures of one measurement in seconds.
+// samples are the figures of one measurement.
 type samples struct {
-	name     string
-	seconds  []float64
+	name string
+	// values are in unit, seconds if that is empty.
+	values []float64
+	unit   string
+	// higher says that more is better.
+	higher   bool
 	cpu      []float64
 	baseline []float64
-	// limit is in seconds, or a ratio to the baseline if there is one.
+	// limit is in unit, or a ratio to the baseline if there is one.
 	limit float64
 }
 
 func (s samples) result() result {
 	r := result{
-		Name: s.name, N: len(s.seconds), Unit: "s", Better: "lower", Target: s.limit,
-		P50: quantile(s.seconds, 0.5), P95: quantile(s.seconds, 0.95), CPUSeconds: quantile(s.cpu, 0.5),
+		Name: s.name, N: len(s.values), Unit: s.unit, Better: "lower", Target: s.limit,
+		P50: quantile(s.values, 0.5), P95: quantile(s.values, 0.95), CPUSeconds: quantile(s.cpu, 0.5),
 	}
+	if r.Unit == "" {
+		r.Unit = "s"
+	}
+	judged := r.P50
 	if len(s.baseline) > 0 {
 		r.Baseline = quantile(s.baseline, 0.5)
 		r.Ratio = round(r.P50 / r.Baseline)
-		r.Met = r.N > 0 && r.Ratio <= s.limit
-		return r
+		judged = r.Ratio
 	}
-	r.Met = r.N > 0 && r.P50 <= s.limit
+	if s.higher {
+		r.Better, r.P95 = "higher", quantile(s.values, 0.05) // the worse end
+		r.Met = r.N > 0 && judged >= s.limit
+	} else {
+		r.Met = r.N > 0 && judged <= s.limit
+	}
 	return r
 }
 
@@ -70,21 +85,27 @@ func quantile(values []float64, q float64) float64 {
 
 func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 
-// report writes results.json and prints a table; it fails if a target is missed.
+// report prints a table of what was measured and writes it to results.json, where
+// what was not measured stays; it fails if a target is missed.
 func report(out io.Writer, path string, all []samples) error {
-	var results []result
+	var measured []result
 	missed := 0
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tN\tP50\tP95\tBASELINE\tRATIO\tTARGET\tMET")
+	fmt.Fprintln(table, "NAME\tN\tP50\tP95\tUNIT\tCPU\tBASELINE\tRATIO\tTARGET\tMET")
 	for _, s := range all {
 		r := s.result()
-		results = append(results, r)
+		measured = append(measured, r)
 		if !r.Met {
 			missed++
 		}
-		fmt.Fprintf(table, "%s\t%d\t%.3f s\t%.3f s\t%.3f\t%.2f\t%.2f\t%v\n", r.Name, r.N, r.P50, r.P95, r.Baseline, r.Ratio, r.Target, r.Met)
+		fmt.Fprintf(table, "%s\t%d\t%.3f\t%.3f\t%s\t%.2f\t%.3f\t%.2f\t%g\t%v\n",
+			r.Name, r.N, r.P50, r.P95, r.Unit, r.CPUSeconds, r.Baseline, r.Ratio, r.Target, r.Met)
 	}
 	if err := table.Flush(); err != nil {
+		return err
+	}
+	results, err := merge(path, measured)
+	if err != nil {
 		return err
 	}
 	content, err := json.MarshalIndent(results, "", "  ")
@@ -95,7 +116,28 @@ func report(out io.Writer, path string, all []samples) error {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of %d targets missed", missed, len(results))
+		return fmt.Errorf("%d of %d targets missed", missed, len(measured))
 	}
 	return nil
+}
+
+// merge puts what was measured in the place of the results of the same name.
+func merge(path string, measured []result) ([]result, error) {
+	var results []result
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(content, &results)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the results so far: %w", err)
+	}
+	for _, r := range measured {
+		at := slices.IndexFunc(results, func(old result) bool { return old.Name == r.Name })
+		if at < 0 {
+			results = append(results, r)
+		} else {
+			results[at] = r
+		}
+	}
+	return results, nil
 }
