@@ -203,6 +203,12 @@ func (c *cluster) settledNodes(t *testing.T, count int) {
 // manage runs kubectl against the management API.
 func manage(t *testing.T, arguments ...string) string {
 	t.Helper()
+	return (&cluster{kubeconfig: managementKubeconfig(t)}).must(t, arguments...)
+}
+
+// managementKubeconfig is a file to reach the management API with.
+func managementKubeconfig(t *testing.T) string {
+	t.Helper()
 	config, err := service.berth("admin", "kubeconfig")
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +217,7 @@ func manage(t *testing.T, arguments ...string) string {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return (&cluster{kubeconfig: file}).must(t, arguments...)
+	return file
 }
 
 // deletedWithoutLeftovers deletes the cluster, which has to be the only one,

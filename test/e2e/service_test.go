@@ -131,7 +131,8 @@ func (i *install) status() (serviceStatus, error) {
 // command is a berth command in the install's environment.
 func (i *install) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, i.program, arguments...)
-	command.Env = append(os.Environ(), "BERTH_HOME="+i.home)
+	// An upgrade soaks for no longer than it takes to see it soak.
+	command.Env = append(os.Environ(), "BERTH_HOME="+i.home, "BERTH_UPGRADE_SOAK=5s")
 	return command
 }
 
