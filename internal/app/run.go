@@ -220,6 +220,9 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 	if err != nil {
 		return err
 	}
+	if err := d.addAutoUpgrades(m, reader); err != nil {
+		return err
+	}
 	authority, err := ensureAuthority(d.home)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	resourcesv1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/agentpool"
+	"berth.dev/berth/internal/controller/autoupgrade"
 	"berth.dev/berth/internal/controller/certificate"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
@@ -167,6 +168,7 @@ func (w *world) start() {
 		{"certificate", &containerservicev1.ManagedClusterList{}, certificate.NewController(c, w.clock, w.registry).Reconcile},
 		{"service", &containerservicev1.ManagedClusterList{}, service.NewController(service.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry}).Reconcile},
 		{"managedidentity", &managedidentityv1.UserAssignedIdentityList{}, managedidentity.NewController(c, c).Reconcile},
+		{"autoupgrade", &containerservicev1.ManagedClusterList{}, autoupgrade.NewController(autoupgrade.Config{Client: c, Reader: c, Clock: w.clock, Runner: w.upgrades(c)}).Reconcile},
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
 	}

@@ -43,3 +43,7 @@ type RefusedUpgrade struct {
 	// Failure is why.
 	Failure meta.Failure `json:"failure"`
 }
+
+// AutoUpgradeCaller stands in the place of a caller in the operations that
+// upgrade channels start.
+const AutoUpgradeCaller = "auto-upgrade"

@@ -119,7 +119,7 @@ func NewController(config Config) *Controller {
 func (c *Controller) Register(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("managedcluster").
-		For(&v1alpha1.ManagedCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.ManagedCluster{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, autoUpgradeChanged()))).
 		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.AgentPool{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).

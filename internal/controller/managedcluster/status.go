@@ -37,6 +37,7 @@ func (s *scope) writeStatus() {
 	}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, blocking)
 	stamp.Set(&status.Conditions, v1alpha1.ConditionUnsupportedProperties, unsupported(s.cluster))
+	tellAutoUpgrade(status, stamp)
 
 	status.ObservedGeneration = s.cluster.Generation
 	status.PowerState = s.cluster.ObservedPowerState()

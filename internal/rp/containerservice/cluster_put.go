@@ -48,6 +48,12 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.admitBody(r, old)
+}
+
+// admitBody takes a request for a cluster that was found, or for a new one, up
+// to its write.
+func (p *Provider) admitBody(r *arm.Request, old *containerservicev1alpha1.ManagedCluster) (*draft, error) {
 	if err := checkETag(r, old, meta.ScopeCluster); err != nil {
 		return nil, err
 	}
@@ -68,6 +74,7 @@ func (p *Provider) admitCluster(r *arm.Request) (*draft, error) {
 		return nil, err
 	}
 	p.planUpgrade(d)
+	checkChannel(d)
 	validateCluster(d, request, requestID(r), p.Location)
 	validatePools(d, p.AllowNoAgentPools)
 	p.checkRules(r, d, request)

@@ -72,6 +72,7 @@ func upgradeBody(c *containerservicev1alpha1.ManagedCluster) object {
 			properties["liftTime"] = status.LiftTime.UTC().Format(time.RFC3339)
 		}
 	}
+	properties["autoUpgrade"] = autoUpgradeBody(c)
 	if u := c.Spec.Upgrade; u != nil {
 		properties["fromVersion"], properties["controlPlaneOnly"], properties["soakInSeconds"] = u.FromVersion, u.ControlPlaneOnly, int(u.Soak.Seconds())
 		if u.RolledBack != nil {
@@ -98,6 +99,7 @@ func (p *Provider) preflightUpgrade(w http.ResponseWriter, r *arm.Request) error
 	}
 	convertCluster(d, request, requestID(r), p.Location)
 	p.planUpgrade(d)
+	checkChannel(d)
 	if err := d.fields.Err(); err != nil {
 		return err
 	}

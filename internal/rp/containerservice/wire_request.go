@@ -8,15 +8,16 @@ type clusterRequest struct {
 	Tags       map[string]string  `json:"tags"`
 	Identity   ownIdentityRequest `json:"identity"`
 	Properties struct {
-		KubernetesVersion string                      `json:"kubernetesVersion"`
-		UpgradeSettings   *upgradeSettingsRequest     `json:"upgradeSettings"`
-		DNSPrefix         string                      `json:"dnsPrefix"`
-		NodeResourceGroup string                      `json:"nodeResourceGroup"`
-		AgentPoolProfiles []poolRequest               `json:"agentPoolProfiles"`
-		NetworkProfile    networkRequest              `json:"networkProfile"`
-		LinuxProfile      linuxRequest                `json:"linuxProfile"`
-		IdentityProfile   map[string]*identityRequest `json:"identityProfile"`
-		APIServerAccess   apiServerRequest            `json:"apiServerAccessProfile"`
+		KubernetesVersion  string                      `json:"kubernetesVersion"`
+		UpgradeSettings    *upgradeSettingsRequest     `json:"upgradeSettings"`
+		AutoUpgradeProfile autoUpgradeRequest          `json:"autoUpgradeProfile"`
+		DNSPrefix          string                      `json:"dnsPrefix"`
+		NodeResourceGroup  string                      `json:"nodeResourceGroup"`
+		AgentPoolProfiles  []poolRequest               `json:"agentPoolProfiles"`
+		NetworkProfile     networkRequest              `json:"networkProfile"`
+		LinuxProfile       linuxRequest                `json:"linuxProfile"`
+		IdentityProfile    map[string]*identityRequest `json:"identityProfile"`
+		APIServerAccess    apiServerRequest            `json:"apiServerAccessProfile"`
 	} `json:"properties"`
 }
 

@@ -41,8 +41,9 @@ func autoscalerProperties(path string) []arm.Property {
 func upgradeProperties(p string) []arm.Property {
 	return []arm.Property{
 		acts(p+"autoUpgradeProfile", arm.Object),
-		inertOnly(p+"autoUpgradeProfile.upgradeChannel", arm.String, "automatic upgrades are not built", "none"),
-		inertOnly(p+"autoUpgradeProfile.nodeOSUpgradeChannel", arm.String, "automatic upgrades of the node image are not built", "None", "NodeImage"),
+		only(p+"autoUpgradeProfile.upgradeChannel", arm.String, "not node-image: nodes get a new image on request only").OneOf("none", "patch", "stable", "rapid", "node-image"),
+		inertOnly(p+"autoUpgradeProfile.nodeOSUpgradeChannel", arm.String,
+			"nodes get a new image on request only, and the node image has no package updates of its own", "None", "NodeImage").OneOf("None", "Unmanaged", "NodeImage", "SecurityPatch"),
 		acts(p+"upgradeSettings", arm.Object), acts(p+"upgradeSettings.overrideSettings", arm.Object),
 		acts(p+"upgradeSettings.overrideSettings.forceUpgrade", arm.Boolean), acts(p+"upgradeSettings.overrideSettings.until", arm.String),
 	}
