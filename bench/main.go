@@ -1,9 +1,9 @@
 // Command bench measures Berth: its life on a host against the raw components
-// that it is made of, and its front end under load. It writes
-// bench/results.json and exits with 1 when a target is missed. It needs root, an
+// that it is made of, its front end under load, and what is done to clusters
+// later. It writes bench/results.json and exits with 1 when a target is missed. It needs root, an
 // otherwise idle machine and built releases.
 //
-// usage: make bench, or go run ./bench [-n RUNS] [-only life|frontend] [-profile DIRECTORY]
+// usage: make bench, or go run ./bench [-n RUNS] [-only PART] [-profile DIRECTORY]
 package main
 
 import (
@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"berth.dev/berth/bench/load"
@@ -27,7 +29,7 @@ type options struct {
 func main() {
 	var o options
 	flag.IntVar(&o.runs, "n", 7, "how often each measurement is repeated")
-	flag.StringVar(&o.only, "only", "", "measure one part: life or frontend (default both)")
+	flag.StringVar(&o.only, "only", "", "measure one part: "+partNames()+" (default all)")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the front end under each load")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,8 +50,8 @@ func run(ctx context.Context, o options, arguments []string) error {
 		return serveFrontEnd(ctx, arguments[1], arguments[2])
 	case len(arguments) > 0:
 		return fmt.Errorf("no such argument: %q", arguments)
-	case o.only != "" && o.only != "life" && o.only != "frontend":
-		return fmt.Errorf("-only %q: use life or frontend", o.only)
+	case o.only != "" && !slices.Contains(strings.Split(partNames(), "|"), o.only):
+		return fmt.Errorf("-only %q: use one of %s", o.only, partNames())
 	}
 	scratch, err := os.MkdirTemp("", "berth-bench-")
 	if err != nil {
@@ -59,20 +61,9 @@ func run(ctx context.Context, o options, arguments []string) error {
 	if err := os.Chmod(scratch, 0o711); err != nil { // nodes and control planes run under ids of their own
 		return err
 	}
-	var all []samples
-	if o.only != "frontend" {
-		measured, err := measureLife(ctx, scratch, o.runs)
-		if err != nil {
-			return err
-		}
-		all = append(all, measured...)
-	}
-	if o.only != "life" {
-		measured, err := measureFrontEnd(ctx, filepath.Join(scratch, "front-end"), o)
-		if err != nil {
-			return err
-		}
-		all = append(all, measured...)
+	all, err := measure(ctx, scratch, o)
+	if err != nil {
+		return err
 	}
 	return report(os.Stdout, "bench/results.json", all)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	azurecloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 	corev1 "k8s.io/api/core/v1"
@@ -92,17 +93,11 @@ func tell(ctx context.Context, home string) (s story, err error) {
 // cpu is the CPU time in seconds that the install's control groups of a
 // pattern have used so far, on a host with either version of them.
 func (t teller) cpu(pattern string) (float64, error) {
-	status, err := t.berth(context.Background(), "status", "-o", "json")
+	instance, err := t.instance()
 	if err != nil {
 		return 0, err
 	}
-	var install struct {
-		Instance string `json:"instance"`
-	}
-	if err := json.Unmarshal([]byte(status), &install); err != nil {
-		return 0, err
-	}
-	group := filepath.Join("berth-"+install.Instance, pattern)
+	group := filepath.Join("berth-"+instance, pattern)
 	for file, unit := range map[string]float64{
 		filepath.Join("/sys/fs/cgroup/cpuacct", group, "cpuacct.usage"): 1e9, // nanoseconds
 		filepath.Join("/sys/fs/cgroup", group, "cpu.stat"):              1e6, // usage_usec, the first line
@@ -120,6 +115,19 @@ func (t teller) cpu(pattern string) (float64, error) {
 		return used / unit, err
 	}
 	return 0, fmt.Errorf("no control group %s", group)
+}
+
+// instance is the name of the install on this host.
+func (t teller) instance() (string, error) {
+	status, err := t.berth(context.Background(), "status", "-o", "json")
+	if err != nil {
+		return "", err
+	}
+	var install struct {
+		Instance string `json:"instance"`
+	}
+	err = json.Unmarshal([]byte(status), &install)
+	return install.Instance, err
 }
 
 // ready waits until the cluster's API server says so, asking as its
@@ -157,6 +165,29 @@ func (t teller) ready(ctx context.Context) (*kubernetes.Clientset, error) {
 
 // clusters is a client of the install's managed clusters.
 func (t teller) clusters() (*armcontainerservice.ManagedClustersClient, error) {
+	factory, err := t.factory()
+	if err != nil {
+		return nil, err
+	}
+	return factory.NewManagedClustersClient(), nil
+}
+
+// pools is a client of the install's agent pools.
+func (t teller) pools() (*armcontainerservice.AgentPoolsClient, error) {
+	factory, err := t.factory()
+	if err != nil {
+		return nil, err
+	}
+	return factory.NewAgentPoolsClient(), nil
+}
+
+// pollOften looks at an operation as often as the command line does.
+func pollOften() *runtime.PollUntilDoneOptions {
+	return &runtime.PollUntilDoneOptions{Frequency: time.Second}
+}
+
+// factory makes clients of the install.
+func (t teller) factory() (*armcontainerservice.ClientFactory, error) {
 	who, err := cloud.Load(filepath.Join(t.home, "identity", "cloud.json"))
 	if err != nil {
 		return nil, err
@@ -182,7 +213,7 @@ func (t teller) clusters() (*armcontainerservice.ManagedClustersClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return armcontainerservice.NewManagedClustersClient(who.SubscriptionID, credential, &arm.ClientOptions{ClientOptions: options})
+	return armcontainerservice.NewClientFactory(who.SubscriptionID, credential, &arm.ClientOptions{ClientOptions: options})
 }
 
 // openPage deploys the sample application and gets its page.
