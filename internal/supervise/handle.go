@@ -72,6 +72,23 @@ func (h Handle) Ensure(ctx context.Context, spec Spec) (Status, error) {
 	return status, nil
 }
 
+// Spec is what the supervisor was last told; empty if it was told nothing.
+func (h Handle) Spec() (Spec, error) {
+	root, err := os.OpenRoot(h.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Spec{}, nil
+	}
+	if err != nil {
+		return Spec{}, fmt.Errorf("reading the spec of %s: %w", h.Dir, err)
+	}
+	defer root.Close()
+	var spec Spec
+	if err := read(root, SpecFile, &spec); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Spec{}, fmt.Errorf("reading the spec of %s: %w", h.Dir, err)
+	}
+	return spec, nil
+}
+
 // Status is what the supervisor last wrote; the bool says whether a supervisor lives.
 func (h Handle) Status() (Status, bool, error) {
 	root, err := os.OpenRoot(h.Dir)

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/controlplane"
@@ -58,13 +59,14 @@ type Runtime struct {
 	home       home.Home
 	supervisor string
 	cgroups    cgroup.Hierarchy
+	turns      *turns
 }
 
 var _ controlplane.Runtime = (*Runtime)(nil)
 
 // New makes a Runtime. It starts nothing.
 func New(options Options) *Runtime {
-	return &Runtime{home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups}
+	return &Runtime{home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups, turns: newTurns(time.Now)}
 }
 
 // Ensure implements controlplane.Runtime.
@@ -94,6 +96,10 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err == nil {
 		components, err = r.place(ctx, desired, components, last)
 	}
+	if err == nil {
+		former, _ := handle.Spec() // one that cannot be read is written anew
+		components = r.inTurn(desired, former, components, last)
+	}
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
@@ -104,7 +110,11 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if desired.DatastoreOnly {
 		return datastoreOnly(handle)
 	}
-	return observe(ctx, desired, status)
+	observed, err := observe(ctx, desired, status)
+	if r.turns.waits(desired.ID) {
+		observed.Outdated = append(observed.Outdated, "all, after other control planes of this host")
+	}
+	return observed, err
 }
 
 // datastoreOnly says whether etcd runs and nothing else does, as a supervisor
@@ -151,6 +161,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	if err := r.Stop(ctx, id); err != nil {
 		return err
 	}
+	r.turns.end(id)
 	if err := r.cgroups.Remove(r.cgroup(id)); err != nil {
 		return fmt.Errorf("deleting control plane %s: %w", id, err)
 	}

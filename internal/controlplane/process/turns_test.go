@@ -1,0 +1,93 @@
+package process
+
+import (
+	"testing"
+	"time"
+
+	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/supervise"
+)
+
+// board is a host with control planes that run what they were last told.
+type board struct {
+	t       *testing.T
+	now     time.Time
+	runtime *Runtime
+}
+
+func newBoard(t *testing.T) *board {
+	b := &board{t: t, now: time.Unix(0, 0)}
+	b.runtime = &Runtime{turns: newTurns(func() time.Time { return b.now })}
+	return b
+}
+
+func running(flag string) []supervise.Component {
+	return []supervise.Component{{Name: controlplane.APIServer, Command: []string{"kube-apiserver", flag}}}
+}
+
+// look is one look at a control plane that is to run with a new flag. It says
+// whether it was told so.
+func (b *board) look(id, has string, outdated bool) bool {
+	status := supervise.Status{PID: 1, Components: []supervise.ComponentStatus{{Name: controlplane.APIServer, PID: 2, Outdated: outdated}}}
+	told := b.runtime.inTurn(controlplane.Desired{ID: id}, supervise.Spec{Components: running(has)}, running("new"), status)
+	return told[0].Command[1] == "new"
+}
+
+func TestControlPlanesChangeAFewAtATime(t *testing.T) {
+	b := newBoard(t)
+	if !b.look("a", "old", false) || !b.look("b", "old", false) {
+		t.Fatal("the first two wait")
+	}
+	if b.look("c", "old", false) || !b.runtime.turns.waits("c") {
+		t.Fatal("the third does not wait")
+	}
+	// Their supervisors have not looked yet: that is no end.
+	b.look("a", "new", false)
+	if b.look("c", "old", false) {
+		t.Fatal("the third goes on while the first two begin")
+	}
+	b.now = b.now.Add(turnSettles)
+	b.look("a", "new", true)
+	b.look("b", "new", true)
+	if b.look("c", "old", false) {
+		t.Fatal("the third goes on beside two that change")
+	}
+	b.look("a", "new", false)
+	if !b.look("c", "old", false) || b.runtime.turns.waits("c") {
+		t.Error("the third waits although one has ended")
+	}
+}
+
+func TestAControlPlaneThatCannotChangeKeepsNobodyWaitingForLong(t *testing.T) {
+	b := newBoard(t)
+	b.look("a", "old", false)
+	b.look("b", "old", false)
+	b.now = b.now.Add(turnLasts)
+	b.look("a", "new", true)
+	b.look("b", "new", true)
+	if !b.look("c", "old", false) {
+		t.Error("the third waits")
+	}
+}
+
+func TestAChangeThatIsUnderWayGoesOnAfterARestart(t *testing.T) {
+	b := newBoard(t)
+	for _, id := range []string{"a", "b", "c"} { // begun by a process that was killed
+		if !b.look(id, "new", true) {
+			t.Errorf("%s waits in the middle of its change", id)
+		}
+	}
+	if b.look("d", "old", false) {
+		t.Error("another one begins beside three")
+	}
+}
+
+func TestAControlPlaneThatDoesNotRunWaitsForNobody(t *testing.T) {
+	b := newBoard(t)
+	b.look("a", "old", false)
+	b.look("b", "old", false)
+	told := b.runtime.inTurn(controlplane.Desired{ID: "c"}, supervise.Spec{}, running("new"), supervise.Status{})
+	if len(told) != 1 || told[0].Command[1] != "new" {
+		t.Errorf("it is told %v", told)
+	}
+}
