@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	flag.Parse()
 	if _, err := exec.LookPath("az"); err != nil {
 		return complain("az is not installed; apt-get install azure-cli installs it", err)
 	}
@@ -56,6 +58,10 @@ func run(m *testing.M) int {
 	}
 	if err != nil {
 		return complain("asking for the status", err)
+	}
+	// az waits more than it computes.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		return complain("running steps side by side", err)
 	}
 	code := m.Run()
 	if _, err := service.run("berth", "down", "--purge"); err != nil {
@@ -125,7 +131,9 @@ func (i *install) run(program string, arguments ...string) (string, error) {
 // az runs a command line of az that has to succeed.
 func az(t *testing.T, line string) string {
 	t.Helper()
+	began := time.Now()
 	printed, err := service.run("az", strings.Fields(line)...)
+	t.Logf("%.1f s: az %s", time.Since(began).Seconds(), line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +143,9 @@ func az(t *testing.T, line string) string {
 // refused runs a command line of az that has to fail, and say why.
 func refused(t *testing.T, why, line string) {
 	t.Helper()
+	began := time.Now()
 	printed, err := service.run("az", strings.Fields(line)...)
+	t.Logf("%.1f s: az %s", time.Since(began).Seconds(), line)
 	if err == nil || !strings.Contains(err.Error(), why) {
 		t.Errorf("az %s: %v, want %s\n%s", line, err, why, printed)
 	}

@@ -13,35 +13,44 @@ import (
 	"time"
 )
 
-// operate does with the cluster one of the group apps what people do from day
-// to day.
-func operate(t *testing.T) {
-	id := az(t, "aks show -g apps -n one --query id -o tsv")
-	t.Run("every output has its form", func(t *testing.T) {
-		for format, starts := range map[string]string{"json": "[", "jsonc": "[", "table": "Name", "yaml": "- ", "yamlc": "- ", "tsv": "", "none": ""} {
-			printed := az(t, "aks list -o "+format)
-			if !strings.HasPrefix(printed, starts) || format != "none" != strings.Contains(printed, "one") {
-				t.Errorf("-o %s printed %q", format, printed)
-			}
-		}
-	})
-	t.Run("commands run in the cluster with attached files", runCommands)
-	t.Run("tags change at their scope", func(t *testing.T) {
-		expect(t, "v", "resource tag --ids "+id+" --tags k=v --query tags.k -o tsv")
-		az(t, "aks wait -g apps -n one --updated --interval 1")
-		expect(t, "b v", "tag update --resource-id "+id+" --operation merge --tags a=b --query [properties.tags.a,properties.tags.k] -o tsv")
-		expect(t, "b", "aks show -g apps -n one --query tags.a -o tsv")
-		if names := az(t, "tag list --query [].tagName -o tsv"); !strings.Contains(names, "k") {
-			t.Errorf("the tags are %q", names)
-		}
-	})
-	t.Run("the credential for monitoring reads and changes nothing", func(t *testing.T) { monitor(t, id) })
-	t.Run("a role that is given and taken takes effect", func(t *testing.T) { giveRole(t, id) })
-	t.Run("an identity is a resource", func(t *testing.T) {
-		az(t, "identity create -g apps -n worker")
-		expect(t, "worker", "identity list -g apps --query [].name -o tsv")
-		az(t, "identity delete -g apps -n worker")
-	})
+// cluster is the ARM id of the cluster one.
+func cluster(t *testing.T) string {
+	t.Helper()
+	return az(t, "aks show -g apps -n one --query id -o tsv")
+}
+
+// change does with the cluster one what people do from day to day.
+func change(t *testing.T) {
+	const pool = " -g apps --cluster-name one -n extra"
+	az(t, "aks nodepool add"+pool+" -c 1 -s Standard_B2s --labels tier=extra --mode User")
+	expect(t, "2", "aks nodepool scale"+pool+" -c 2 --query count -o tsv")
+	expect(t, "2 Succeeded", "aks nodepool show"+pool+" --query [count,provisioningState] -o tsv")
+	expect(t, "extra nodepool1", "aks nodepool list -g apps --cluster-name one --query sort([].name) -o tsv")
+	az(t, "aks nodepool delete"+pool)
+	az(t, "aks scale -g apps -n one --nodepool-name nodepool1 -c 2 --no-wait")
+	az(t, "aks wait -g apps -n one --updated --interval 1")
+	expect(t, "one", "resource list --tag team=web --query [].name -o tsv")
+	expect(t, "shop", "aks update -g apps -n one --tags team=shop --query tags.team -o tsv")
+	id := cluster(t)
+	expect(t, "v", "resource tag --ids "+id+" --tags k=v --query tags.k -o tsv")
+	az(t, "aks wait -g apps -n one --updated --interval 1")
+	expect(t, "b v", "tag update --resource-id "+id+" --operation merge --tags a=b --query [properties.tags.a,properties.tags.k] -o tsv")
+	expect(t, "b", "aks show -g apps -n one --query tags.a -o tsv")
+	if names := az(t, "tag list --query [].tagName -o tsv"); !strings.Contains(names, "k") {
+		t.Errorf("the tags are %q", names)
+	}
+}
+
+// keepIdentity deletes the identity of the cluster two, once the cluster is gone.
+func keepIdentity(t *testing.T) {
+	expect(t, "worker", "identity list -g apps --query [].name -o tsv")
+	expect(t, "b", "identity show -g apps -n worker --query tags.a -o tsv")
+	expect(t, "two", "identity list-resources -g apps -n worker --query [].name -o tsv")
+	refused(t, "is in use by the managed cluster 'two'", "identity delete -g apps -n worker")
+	az(t, "aks delete -g apps -n two --yes")
+	expect(t, "", "identity list-resources -g apps -n worker --query [].name -o tsv")
+	az(t, "identity delete -g apps -n worker")
+	expect(t, "", "identity list -g apps --query [].name -o tsv")
 }
 
 // runCommands runs a script that was attached, which az prints the output of,
@@ -73,7 +82,8 @@ func runCommands(t *testing.T) {
 }
 
 // monitor holds the kubeconfig for monitoring to reading.
-func monitor(t *testing.T, id string) {
+func monitor(t *testing.T) {
+	id := cluster(t)
 	encoded := az(t, "rest --method post --url "+id+"/listClusterMonitoringUserCredential?api-version=2025-02-01 --query kubeconfigs[0].value -o tsv")
 	content, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
@@ -95,7 +105,8 @@ func monitor(t *testing.T, id string) {
 }
 
 // giveRole lets a service principal read the cluster, and not any more.
-func giveRole(t *testing.T, id string) {
+func giveRole(t *testing.T) {
+	id := cluster(t)
 	var principal struct{ AppID, Password, Tenant string }
 	printed, err := service.run("berth", "ad", "sp", "create-for-rbac", "--name", "reader")
 	if err == nil {
