@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/rp/authorization"
@@ -54,6 +55,8 @@ type Config struct {
 	RecordUnsupported bool
 	// UpgradeSoak and ControlPlaneSoak are the soaks of upgrades; 0 means the defaults.
 	UpgradeSoak, ControlPlaneSoak time.Duration
+	// DialTenant connects the API server of a cluster for a few reads; nil: the real one.
+	DialTenant func(context.Context, *containerservicev1alpha1.ManagedCluster) (client.Reader, func(), error)
 	// Throttle limits how often callers may call; nothing is limited if it is empty.
 	Throttle throttle.Mode
 	// Log takes the access log and errors.
@@ -88,7 +91,7 @@ func New(config Config) (http.Handler, error) {
 	store := operation.Store{Client: config.Client, History: config.History, Now: config.Now, ClusterID: containerservice.IDOf}
 	clusters, err := containerservice.NewProvider(containerservice.Options{
 		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, TenantID: config.TenantID,
-		UpgradeSoak: config.UpgradeSoak, ControlPlaneSoak: config.ControlPlaneSoak,
+		UpgradeSoak: config.UpgradeSoak, ControlPlaneSoak: config.ControlPlaneSoak, DialTenant: config.DialTenant,
 		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Shared: config.Shared, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
 	})
 	if err != nil {

@@ -1,9 +1,21 @@
 package frontend_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	hostv1alpha1 "berth.dev/berth/api/host/v1alpha1"
+	"berth.dev/berth/internal/frontend"
+	"berth.dev/berth/internal/upgrade"
 )
 
 const aPool = groupPath + "/providers/Microsoft.ContainerService/managedClusters/demo/agentPools/nodepool1"
@@ -49,4 +61,100 @@ func TestUpgradeSettingsOfAPoolAreKeptAndGivenBack(t *testing.T) {
 	if settings.MaxSurge != "33%" || settings.DrainTimeoutInMinutes != 7 || !strings.Contains(answer.raw, `"maxSurge":"33%"`) {
 		t.Errorf("settings = %+v, answer %s", settings, answer.raw)
 	}
+}
+
+// behind is a cluster whose pool is a patch older than its control plane, with
+// what a preflight finds in it.
+func behind(t *testing.T, tenant ...client.Object) *rig {
+	t.Helper()
+	r := made(t, func(config *frontend.Config) {
+		config.DialTenant = func(context.Context, *containerservicev1alpha1.ManagedCluster) (client.Reader, func(), error) {
+			return fake.NewClientBuilder().WithObjects(tenant...).Build(), func() {}, nil
+		}
+	})
+	cluster := r.cluster()
+	cluster.Spec.AgentPools[0].OrchestratorVersion = "1.35.3"
+	if err := r.store.Update(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	r.writes = 0
+	return r
+}
+
+func TestAPoolIsNotUpgradedAheadOfAControlPlaneThatIsNotLifted(t *testing.T) {
+	r := behind(t)
+	r.call(http.MethodPut, clusterPath, upgradeTo("1.36.3"))
+	r.finish()
+	r.writes = 0
+	check(t, r.call(http.MethodPut, poolCall(""), poolOf(`"orchestratorVersion":"1.36.3"`)),
+		want{400, "NodePoolMcVersionIncompatible", "properties.orchestratorVersion", "berth aks lift"})
+	if r.writes != 0 {
+		t.Errorf("%d objects were written", r.writes)
+	}
+	// What the control plane serves it may have, and after the lift all.
+	if a := r.call(http.MethodPut, poolCall(""), poolOf(`"orchestratorVersion":"1.35.4"`)); a.status != http.StatusOK {
+		t.Errorf("to the version that is served: %d %s", a.status, a.raw)
+	}
+	r.finish()
+	r.call(http.MethodPost, berth("lift"), "")
+	r.finish()
+	if a := r.call(http.MethodPut, poolCall(""), poolOf(`"orchestratorVersion":"1.36.3"`)); a.status != http.StatusOK {
+		t.Errorf("after the lift: %d %s", a.status, a.raw)
+	}
+}
+
+func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
+	guarded := []client.Object{
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: map[string]string{upgrade.PoolLabel: "nodepool1"}}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{NodeName: "node"}},
+		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "tight"},
+			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}},
+	}
+	const at = "properties.orchestratorVersion"
+	for name, c := range map[string]struct {
+		tenant []client.Object
+		more   string
+		cpus   int32
+		want   want
+	}{
+		"a budget that allows nothing":  {guarded, "", 16, want{400, "UnsatisfiablePDB", at, "default/tight"}},
+		"no room for the surge":         {nil, "", 2, want{400, "AllocationFailed", at, "no room for 1 more nodes"}},
+		"no room for a larger surge":    {nil, `,"upgradeSettings":{"maxSurge":"3"}`, 6, want{400, "AllocationFailed", at, "no room for 3 more nodes"}},
+		"no room and no surge":          {nil, `,"upgradeSettings":{"maxSurge":"0","maxUnavailable":"1"}`, 2, want{200, "", "", ""}},
+		"room, and a budget elsewhere":  {guarded[1:], "", 4, want{200, "", "", ""}},
+		"a version that is not offered": {nil, "", 16, want{400, "AgentPoolK8sVersionNotSupported", at, "Supported are"}},
+		"a Windows pool":                {nil, `,"osType":"Windows"`, 16, want{400, "", "properties.osType", "Windows nodes are not built"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := behind(t, c.tenant...)
+			r.capacity(c.cpus)
+			version := "1.35.4"
+			if c.want.code == "AgentPoolK8sVersionNotSupported" {
+				version = "1.99.9"
+			}
+			a := r.call(http.MethodPut, poolCall(""), poolOf(`"orchestratorVersion":"`+version+`"`+c.more))
+			check(t, a, c.want)
+			if (r.writes == 0) != (c.want.status != http.StatusOK) {
+				t.Errorf("%d objects were written for the answer %d", r.writes, a.status)
+			}
+		})
+	}
+}
+
+// capacity is what the only host gives out, with memory in plenty.
+func (r *rig) capacity(cpus int32) {
+	r.t.Helper()
+	host := &hostv1alpha1.Host{}
+	if err := r.store.Get(r.t.Context(), client.ObjectKey{Name: "local"}, host); err != nil {
+		r.t.Fatal(err)
+	}
+	host.Spec.CPUOvercommit, host.Status.CPUs, host.Status.MemoryMiB = 1, cpus, 1<<20
+	if err := r.store.Status().Update(r.t.Context(), host); err != nil {
+		r.t.Fatal(err)
+	}
+	host.Spec.CPUOvercommit = 1
+	if err := r.store.Update(r.t.Context(), host); err != nil {
+		r.t.Fatal(err)
+	}
+	r.writes = 0
 }

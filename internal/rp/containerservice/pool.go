@@ -140,6 +140,9 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.admitPoolUpgrade(r.Context(), d, name, known); err != nil {
+		return nil, err
+	}
 	return d, p.admitRoom(r.Context(), cluster, d.next, known, d.body.Path("properties.count"))
 }
 

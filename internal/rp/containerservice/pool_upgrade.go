@@ -1,6 +1,10 @@
 package containerservice
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -30,16 +34,40 @@ func (p poolDraft) moveTo(to, path string) {
 	}
 }
 
+// admitPoolUpgrade decides whether an upgrade of one pool alone may start. While
+// the control plane behaves as the minor before, nothing of its own minor may run:
+// the pool would wait for a lift that is a day away.
+func (p *Provider) admitPoolUpgrade(ctx context.Context, d *draft, name string, known facts) error {
+	before, pool := d.old.AgentPool(name), d.next.AgentPool(name)
+	if before == nil || before.OrchestratorVersion == pool.OrchestratorVersion {
+		return nil
+	}
+	at := d.body.Path("properties.orchestratorVersion")
+	if served := d.old.ServedVersion(); upgrade.Less(served, pool.OrchestratorVersion) {
+		return arm.NewError(http.StatusBadRequest, "NodePoolMcVersionIncompatible",
+			"The agent pool '%s' cannot have Kubernetes %s: the control plane still behaves as %s, and nodes are never newer. Lift it first, with POST %s or 'berth aks lift', or upgrade the whole cluster to %s, which lifts it after a soak.",
+			name, pool.OrchestratorVersion, served, berthID(d.old, "lift"), d.old.Spec.KubernetesVersion).At(at)
+	}
+	err := p.admitUpgrade(ctx, d, known)
+	var refused *arm.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
+		return refused.At(at)
+	}
+	return err
+}
+
 // settings sets how nodes are replaced, and whether they run.
 func (p poolDraft) settings(request poolRequest) {
 	if given := request.UpgradeSettings; given != nil {
+		kept := p.pool.UpgradeSettings // an older api-version does not know all of them
 		p.pool.UpgradeSettings = containerservicev1alpha1.PoolUpgradeSettings{
-			MaxSurge: given.MaxSurge, MaxUnavailable: given.MaxUnavailable, DrainTimeoutInMinutes: given.DrainTimeoutInMinutes,
-			NodeSoakDurationInMinutes: given.NodeSoakDurationInMinutes,
-			UndrainableNodeBehavior:   containerservicev1alpha1.UndrainableNodeBehavior(given.UndrainableNodeBehavior),
+			MaxSurge: firstOf(given.MaxSurge, kept.MaxSurge), MaxUnavailable: firstOf(given.MaxUnavailable, kept.MaxUnavailable),
+			DrainTimeoutInMinutes:     cmp.Or(given.DrainTimeoutInMinutes, kept.DrainTimeoutInMinutes),
+			NodeSoakDurationInMinutes: valueOr(given.NodeSoakDurationInMinutes, kept.NodeSoakDurationInMinutes),
+			UndrainableNodeBehavior:   cmp.Or(containerservicev1alpha1.UndrainableNodeBehavior(given.UndrainableNodeBehavior), kept.UndrainableNodeBehavior),
 		}
 		none := func(share string) bool { return share == "0" || share == "0%" }
-		if none(given.MaxSurge) && (given.MaxUnavailable == "" || none(given.MaxUnavailable)) {
+		if now := p.pool.UpgradeSettings; none(now.MaxSurge) && (now.MaxUnavailable == "" || none(now.MaxUnavailable)) {
 			p.fields.Invalid(p.at("upgradeSettings.maxSurge"), "With maxSurge 0 and maxUnavailable 0 no node of the agent pool '%s' could ever be replaced: set one of them above 0.", p.pool.Name)
 		}
 	}

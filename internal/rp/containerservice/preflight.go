@@ -98,23 +98,30 @@ func (p *Provider) dialTenant(ctx context.Context, cluster *containerservicev1al
 }
 
 // surgeRoom finds pools for whose additional nodes during an upgrade the hosts
-// have no room.
+// have no room: all pools of an upgrade are replaced at the same time.
 func surgeRoom(old, next *containerservicev1alpha1.ManagedCluster, f facts) (findings []finding) {
-	if !f.reported {
+	if !f.reported || old.Stopped() {
 		return nil
 	}
 	taken := f.others.plus(demand(old))
 	for _, pool := range next.Spec.AgentPools {
 		before := old.AgentPool(pool.Name)
-		if before == nil || before.OrchestratorVersion == pool.OrchestratorVersion {
+		if before == nil || before.OrchestratorVersion == pool.OrchestratorVersion || before.Count == 0 {
 			continue
 		}
 		size, _ := machine.SizeByName(pool.VMSize)
-		if sum := taken.plus(amount{int64(size.CPUs), int64(size.MemoryMiB)}); sum.cpus > f.total.cpus || sum.memoryMiB > f.total.memoryMiB {
-			findings = append(findings, finding{Code: upgrade.CodeCapacity, Target: pool.Name, Message: fmt.Sprintf(
-				"The hosts have no room for one more node of the agent pool '%s' (%s): they give out %d vCPUs and %d MiB, of which %d and %d are taken. Free some, or set maxSurge 0 with maxUnavailable 1.",
-				pool.Name, pool.VMSize, f.total.cpus, f.total.memoryMiB, taken.cpus, taken.memoryMiB)})
+		surge := int64(pool.UpgradeSettings.Surge(before.Count))
+		if surge == 0 {
+			continue
 		}
+		sum := taken.plus(amount{surge * int64(size.CPUs), surge * int64(size.MemoryMiB)})
+		if sum.cpus > f.total.cpus || sum.memoryMiB > f.total.memoryMiB {
+			findings = append(findings, finding{Code: upgrade.CodeCapacity, Target: pool.Name, Message: fmt.Sprintf(
+				"The hosts have no room for %d more nodes of the agent pool '%s' (%s), which its upgrade needs for a while: they give out %d vCPUs and %d MiB, of which %d and %d are taken. Free some, lower maxSurge, or set maxSurge 0 with maxUnavailable 1.",
+				surge, pool.Name, pool.VMSize, f.total.cpus, f.total.memoryMiB, taken.cpus, taken.memoryMiB)})
+			continue
+		}
+		taken = sum
 	}
 	return findings
 }
