@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/net/netutil"
 
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/preflight"
@@ -94,6 +95,16 @@ func listenIn(namespace, address string) (net.Listener, error) {
 	}()
 	r := <-done
 	return r.listener, r.err
+}
+
+// limited bounds how many connections are open at each listener. One more waits
+// until another ends, as the idle ones do by themselves.
+func limited(listeners []net.Listener, connections int) []net.Listener {
+	bounded := make([]net.Listener, len(listeners))
+	for i, listener := range listeners {
+		bounded[i] = netutil.LimitListener(listener, connections)
+	}
+	return bounded
 }
 
 // serve answers on listeners until the context ends, and lets requests that

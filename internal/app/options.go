@@ -60,6 +60,8 @@ type Options struct {
 	// until it is lifted and the pools follow, ControlPlaneSoak the same where it
 	// is upgraded alone.
 	UpgradeSoak, ControlPlaneSoak time.Duration
+	// MaxConnections is how many connections may be open at each address of the front end.
+	MaxConnections int
 	// LogFormat is text or json.
 	LogFormat string
 }
@@ -73,6 +75,8 @@ const (
 	// all used, and a machine that overuses it is stopped by its own limit.
 	defaultCPUOvercommit    = 8
 	defaultMemoryOvercommit = 2
+	// Each may have a request in hand whose body is as large as arm.MaxBody.
+	defaultMaxConnections = 1024
 )
 
 // The values of --unsupported-properties.
@@ -107,6 +111,8 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 		"how long a control plane of another minor has to be healthy until it is lifted, and the node pools follow")
 	flags.DurationVar(&o.ControlPlaneSoak, "control-plane-soak", containerservice.DefaultControlPlaneSoak,
 		"the same for an upgrade of the control plane alone")
+	flags.IntVar(&o.MaxConnections, "max-connections", defaultMaxConnections,
+		"connections that may be open at each address of the front end; further ones wait")
 	flags.StringVar(&o.LogFormat, "log-format", "text", "format of the log: text or json")
 }
 
@@ -131,6 +137,7 @@ func environment() map[string]string {
 		"throttle":               "BERTH_THROTTLE",
 		"upgrade-soak":           "BERTH_UPGRADE_SOAK",
 		"control-plane-soak":     "BERTH_CONTROL_PLANE_SOAK",
+		"max-connections":        "BERTH_MAX_CONNECTIONS",
 		"log-format":             "BERTH_LOG_FORMAT",
 	}
 }
@@ -206,6 +213,9 @@ func (o *Options) Validate() error {
 	}
 	if o.LogFormat != "text" && o.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))
+	}
+	if o.MaxConnections < 1 {
+		problems = append(problems, errors.New("--max-connections is 1 or more"))
 	}
 	problems = append(problems, o.validateRole()...)
 	if _, err := throttle.ParseMode(o.Throttle); err != nil {

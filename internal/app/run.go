@@ -230,7 +230,7 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 	server := newServer(handler, d.log)
 	server.TLSConfig = tlsConfig(newCertificates(authority, d.options, l.plan.FrontEnd))
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(groupCtx, server, l.fronts()...) })
+	group.Go(func() error { return serve(groupCtx, server, limited(l.fronts(), d.options.MaxConnections)...) })
 	group.Go(func() error { return serve(groupCtx, newServer(d.newMetrics(m, live), d.log), l.metrics) })
 	group.Go(func() error { return d.control(groupCtx, m) })
 	group.Go(func() error { return d.keepManagement(groupCtx) })

@@ -170,9 +170,16 @@ func Server(handler http.Handler) *http.Server {
 
 // requestTimeout is how long one request may take; ARM's own front door gives up then too.
 const requestTimeout = 60 * time.Second
+		// A stream that is reset counts until its handler has ended, so that opening
+		// and resetting streams keeps no more handlers busy than asking properly.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: time.Minute, PingTimeout: 15 * time.Second},
 
 // withTimeout bounds a request, so that a management API that hangs is
 // answered with an error and not with silence.
+// maxStreams is how many requests one connection may have in hand at once; the
+// least that RFC 9113 recommends.
+const maxStreams = 100
+
 func withTimeout(r *http.Request) (*http.Request, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	return r.WithContext(ctx), cancel
