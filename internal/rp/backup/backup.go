@@ -99,6 +99,11 @@ func (p *Provider) get(w http.ResponseWriter, r *arm.Request) error {
 
 func (p *Provider) list(w http.ResponseWriter, r *arm.Request) error {
 	var all containerservicev1alpha1.BackupList
+	if group := r.Param("resourceGroup"); group != "" {
+		if _, err := resources.Group(r.Context(), p.Client, r.Param("subscriptionID"), group); err != nil {
+			return err
+		}
+	}
 	if err := p.Client.List(r.Context(), &all, client.MatchingLabels{resources.SubscriptionLabel: strings.ToLower(r.Param("subscriptionID"))}); err != nil {
 		return err
 	}
