@@ -15,4 +15,4 @@ hack/fuzz.sh
 BERTH_EVERY_PHASE=1 go test -count 1 -run Phase ./internal/controller
 hack/build.sh bin
 BERTH_E2E_SOAK=1 BERTH_E2E_KILLS="${KILLS:-100}" \
-  go test -tags e2e -count 1 -v -timeout 90m -run "${RUN:-Kill|Reboot|Adopt|Full}" ./test/e2e
+  go test -tags e2e -count 1 -v -timeout 120m -run "${RUN:-Kill|Reboot|Adopt|Full|Upgrade}" ./test/e2e

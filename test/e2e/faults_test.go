@@ -118,7 +118,7 @@ func watchFaults(t *testing.T) *faults {
 // was not seen before, until the operation is done.
 func (f *faults) during(t *testing.T, what string, begin func() error, done func() bool) {
 	t.Helper()
-	const within = 3 * time.Minute
+	const within = 6 * time.Minute
 	for len(f.events) > 0 {
 		<-f.events // what was before is no point of this operation
 	}
@@ -168,9 +168,26 @@ func note(seen map[string]bool, event watch.Event) []string {
 		condition, _ := entry.(map[string]any)
 		points = append(points, fmt.Sprintf("%s %v=%v", object.GetKind(), condition["type"], condition["status"]))
 	}
+	points = append(points, versionPoints(object)...)
 	return slices.DeleteFunc(points, func(point string) bool {
 		known := seen[point]
 		seen[point] = true
 		return known
 	})
+}
+
+// versionPoints are the steps of an upgrade that no condition tells: what is
+// wanted, what runs, and whether a node is to leave.
+func versionPoints(object *unstructured.Unstructured) (points []string) {
+	for _, path := range []string{
+		"spec.kubernetesVersion", "spec.emulatedVersion", "spec.upgrade.lift", "spec.profile.orchestratorVersion", "spec.drain.operationID",
+		"status.version", "status.emulatedVersion", "status.kubeletVersion", "status.currentKubernetesVersion", "status.currentOrchestratorVersion",
+	} {
+		value, found, err := unstructured.NestedFieldNoCopy(object.Object, strings.Split(path, ".")...)
+		if err != nil || !found {
+			value = "none"
+		}
+		points = append(points, fmt.Sprintf("%s %s: %v", object.GetKind(), path, value))
+	}
+	return points
 }

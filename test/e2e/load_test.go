@@ -50,15 +50,7 @@ func (l *load) end() {
 // count reads now and then how many calls were made: a caller takes its log along.
 func (l *load) count() {
 	for {
-		pods, err := l.cluster.kubectl("get", "pods", "-l", "app=callers", "-o", "jsonpath={.items[*].metadata.name}")
-		if err == nil {
-			for _, pod := range strings.Fields(pods) {
-				line, err := l.cluster.kubectl("logs", pod, "--tail=1")
-				if n, convErr := strconv.Atoi(strings.TrimSpace(line)); err == nil && convErr == nil {
-					l.calls[pod] = n
-				}
-			}
-		}
+		l.read()
 		select {
 		case <-l.done:
 			return
@@ -67,10 +59,26 @@ func (l *load) count() {
 	}
 }
 
+// read reads the log of every caller that is there.
+func (l *load) read() {
+	pods, err := l.cluster.kubectl("get", "pods", "-l", "app=callers", "-o", "jsonpath={.items[*].metadata.name}")
+	if err != nil {
+		return
+	}
+	for _, pod := range strings.Fields(pods) {
+		line, err := l.cluster.kubectl("logs", pod, "--tail=1")
+		if n, convErr := strconv.Atoi(strings.TrimSpace(line)); err == nil && convErr == nil {
+			l.calls[pod] = n
+		}
+	}
+}
+
 // stop asserts that callers called all the time and that no request failed.
 func (l *load) stop(t *testing.T) {
 	t.Helper()
 	l.end()
+	l.cluster.eventually(t, 30*time.Second, func(got string) bool { return got == "2" }, "get", "job", "callers", "-o", "jsonpath={.status.ready}")
+	l.read()
 	total := 0
 	for _, calls := range l.calls {
 		total += calls

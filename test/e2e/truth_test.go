@@ -68,7 +68,7 @@ func (w *truth) stop(t *testing.T) {
 	for _, lie := range w.lies {
 		t.Error(lie)
 	}
-	if w.looks < 10 {
+	if w.looks < 5 {
 		t.Errorf("there were only %d looks: the test says nothing", w.looks)
 	}
 	t.Logf("%d looks, pools side by side: %t", w.looks, w.sideBySide)
