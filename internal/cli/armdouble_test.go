@@ -174,7 +174,7 @@ func (d *double) arm(w http.ResponseWriter, r *http.Request, path string) {
 		d.list(w, path)
 	case last == "listclusteradmincredential", last == "listclusterusercredential":
 		d.credentials(w, path, strings.TrimSuffix(strings.TrimPrefix(last, "listcluster"), "credential"))
-	case slices.Contains([]string{"stop", "start", "abort"}, last):
+	case slices.Contains([]string{"stop", "start", "abort", "lift", "rollback", "upgradenodeimageversion"}, last):
 		d.begin(w, "")
 		w.WriteHeader(http.StatusAccepted)
 	case r.Method == http.MethodPut:
