@@ -47,7 +47,8 @@ func (n Node) kubelet() supervise.Component {
 		programs + "kubelet",
 		"--config=" + kubeletConfigFile,
 		"--bootstrap-kubeconfig=" + bootstrapKubeconfig,
-		"--kubeconfig=" + kubeletKubeconfig,
+		"--kubeconfig=" + kubeletDir + kubeletKubeconfig + n.suffix(),
+		"--cert-dir=" + n.certificateDir(),
 		"--hostname-override=" + n.Name,
 		"--node-ip=" + n.Address.String(),
 	}
@@ -55,10 +56,10 @@ func (n Node) kubelet() supervise.Component {
 		command = append(command, "--node-labels="+strings.Join(labels, ","))
 	}
 	return supervise.Component{
-		Name: "kubelet", Command: command,
+		Name: "kubelet", Command: command, StayUntilOpen: true,
 		Gate: &supervise.Probe{
 			HTTPS: n.APIServer + "/readyz", CAFile: caFile, TokenFile: tokenFile,
-			CertFile: kubeletCertificate, KeyFile: kubeletCertificate,
+			CertFile: n.certificate(), KeyFile: n.certificate(),
 		},
 	}
 }
@@ -72,7 +73,8 @@ func (n Node) kubeProxy() supervise.Component {
 			HTTPS: n.APIServer + "/api/v1/nodes/" + n.Name, CAFile: caFile,
 			CertFile: proxyCertFile, KeyFile: proxyKeyFile,
 		},
-		StopTimeout: 2 * time.Second,
+		RestartOnChange: []string{proxyKubeconfig},
+		StopTimeout:     2 * time.Second,
 	}
 }
 
@@ -86,13 +88,13 @@ func (n Node) konnectivityAgent() supervise.Component {
 		family = "ipv6"
 	}
 	return supervise.Component{
-		Name: "konnectivity-agent",
+		Name: "konnectivity-agent", StayUntilOpen: true,
 		Command: []string{
 			programs + "proxy-agent",
 			"--agent-id=" + n.Name,
 			"--agent-identifiers=" + family + "=" + n.Address.String() + "&host=" + n.Name,
-			"--agent-cert=" + kubeletCertificate,
-			"--agent-key=" + kubeletCertificate,
+			"--agent-cert=" + n.certificate(),
+			"--agent-key=" + n.certificate(),
 			"--ca-cert=" + caFile,
 			"--proxy-server-host=" + server.Addr().String(),
 			"--proxy-server-port=" + strconv.Itoa(int(server.Port())),
@@ -107,9 +109,9 @@ func (n Node) konnectivityAgent() supervise.Component {
 		},
 		Gate: &supervise.Probe{
 			HTTPS: n.APIServer + "/readyz", CAFile: caFile,
-			CertFile: kubeletCertificate, KeyFile: kubeletCertificate,
+			CertFile: n.certificate(), KeyFile: n.certificate(),
 		},
-		RestartOnChange: []string{kubeletCertificate},
+		RestartOnChange: []string{n.certificate()},
 		StopTimeout:     2 * time.Second,
 	}
 }

@@ -14,7 +14,7 @@ type object = map[string]any
 // files are the node's files. The programs read JSON wherever they read YAML.
 func (n Node) files() (map[string]machine.File, error) {
 	bootstrap, err := pki.Kubeconfig(pki.KubeconfigOptions{
-		Cluster: "cluster", User: "bootstrap", Server: n.APIServer, CA: n.ClusterCA, Token: n.BootstrapToken,
+		Cluster: "cluster", User: "bootstrap", Server: n.APIServer, CAFile: caFile, Token: n.BootstrapToken, // the kubelet's own refers to the file, too
 	})
 	if err != nil {
 		return nil, err

@@ -55,8 +55,12 @@ type Node struct {
 	APIServer string
 	// KonnectivityAddress is host:port of the konnectivity server for agents.
 	KonnectivityAddress string
-	// ClusterCA is the certificate of the cluster's CA.
+	// ClusterCA are the certificates of the cluster's CA: the one that signs, and
+	// those that are trusted beside it.
 	ClusterCA []byte
+	// Authority names the CA that signs. The kubelet keeps its certificates apart
+	// by it: with another one it asks for new ones, with its one-time token.
+	Authority string
 	// BootstrapToken is the machine's one-time token, "id.secret".
 	BootstrapToken string
 	// ProxyCert and ProxyKey identify kube-proxy.
@@ -93,8 +97,10 @@ const (
 	cniFile        = "/etc/cni/net.d/10-berth.conflist"
 
 	// What the kubelet writes itself.
-	kubeletKubeconfig  = "/var/lib/kubelet/kubeconfig"
-	kubeletCertificate = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+	kubeletDir         = "/var/lib/kubelet/"
+	kubeletKubeconfig  = "kubeconfig"
+	kubeletCertificate = "kubelet-client-current.pem"
+	authorityLength    = 12
 
 	containerdSocket = "/run/containerd/containerd.sock"
 )
@@ -109,6 +115,20 @@ func Machine(node Node) (map[string]machine.File, []supervise.Component, error) 
 		return nil, nil, fmt.Errorf("bootstrapping node %s: %w", node.Name, err)
 	}
 	return files, node.components(), nil
+}
+
+// certificateDir is where the kubelet keeps its certificates.
+func (n Node) certificateDir() string { return kubeletDir + "pki" + n.suffix() }
+
+// certificate is the kubelet's client certificate with its key.
+func (n Node) certificate() string { return n.certificateDir() + "/" + kubeletCertificate }
+
+// suffix tells the kubelet's files of one authority from those of another.
+func (n Node) suffix() string {
+	if n.Authority == "" {
+		return ""
+	}
+	return "-" + n.Authority[:min(len(n.Authority), authorityLength)]
 }
 
 // validate gathers everything that is wrong with a node.

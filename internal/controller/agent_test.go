@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"net"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -23,6 +24,8 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/addon"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/pki"
 )
 
 // agent does what the host agent does, at once, and says whether it did anything.
@@ -38,7 +41,7 @@ func (w *world) agent() (changed bool) {
 		plane := &planes.Items[i]
 		changed = w.observe(plane, containerservicev1.ControlPlaneFinalizer, &plane.Status.ObservedGeneration, func() {
 			if w.powered(plane, plane.Spec.PowerState, &plane.Status.Conditions, containerservicev1.ConditionReady) {
-				w.setTrue(plane, &plane.Status.Conditions, containerservicev1.ConditionReleaseReady)
+				w.setTrue(plane, &plane.Status.Conditions, containerservicev1.ConditionReleaseReady, containerservicev1.ConditionUpToDate)
 				w.runs(plane)
 			}
 		}) || changed
@@ -69,6 +72,9 @@ func (w *world) agent() (changed bool) {
 		}
 		changed = w.observe(machine, containerservicev1.MachineFinalizer, &observed, func() {
 			machine.Status.NodeImage = "BerthDebian-12"
+			if machine.Spec.Credentials != nil {
+				machine.Status.CredentialsDigest = machine.Spec.Credentials.Digest
+			}
 			w.powered(machine, machine.Spec.PowerState, &machine.Status.Conditions,
 				containerservicev1.ConditionProvisioned, containerservicev1.ConditionNetworked)
 		}) || changed
@@ -138,7 +144,8 @@ func (w *world) kubelets() (changed bool) {
 		machine := &machines.Items[i]
 		cluster := &containerservicev1.ManagedCluster{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.ClusterName}}
 		if !w.exists(cluster) || cluster.Status.Address == "" || !w.answers(cluster) || machine.DeletionTimestamp != nil ||
-			!containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) {
+			!containerservicev1.ConditionTrue(machine.Status.Conditions, containerservicev1.ConditionProvisioned) ||
+			machine.Spec.Credentials == nil || machine.Status.CredentialsDigest != machine.Spec.Credentials.Digest {
 			continue
 		}
 		if w.sickNodes[machine.Spec.KubernetesVersion] {
@@ -164,12 +171,15 @@ func (w *world) join(api client.Client, machine *containerservicev1.Machine) boo
 	tokenErr := api.Get(ctx, client.ObjectKey{Namespace: "kube-system", Name: "bootstrap-token-" + machine.Spec.BootstrapTokenID}, token)
 	node := &corev1.Node{}
 	nodeErr := api.Get(ctx, client.ObjectKey{Name: machine.Spec.NodeName}, node)
-	clientRequest := w.request(api, "client-"+machine.Name)
-	serving := w.request(api, "serving-"+machine.Name)
+	// with another authority a kubelet begins anew
+	name := fmt.Sprintf("%s-%.8s", machine.Name, machine.Spec.Credentials.Authority)
+	clientRequest := w.request(api, "client-"+name)
+	serving := w.request(api, "serving-"+name)
+	authority := w.authority(machine)
 	switch {
 	case clientRequest == nil && tokenErr == nil:
 		must(w.t, api.Create(ctx, &certificatesv1.CertificateSigningRequest{
-			ObjectMeta: metav1.ObjectMeta{Name: "client-" + machine.Name},
+			ObjectMeta: metav1.ObjectMeta{Name: "client-" + name},
 			Spec: certificatesv1.CertificateSigningRequestSpec{
 				SignerName: certificatesv1.KubeAPIServerClientKubeletSignerName,
 				Username:   "system:bootstrap:" + machine.Spec.BootstrapTokenID, Groups: []string{addon.BootstrappersGroup},
@@ -179,7 +189,7 @@ func (w *world) join(api client.Client, machine *containerservicev1.Machine) boo
 		}))
 	case clientRequest == nil:
 		return false
-	case w.sign(api, clientRequest), w.sign(api, serving):
+	case w.sign(api, authority, clientRequest), w.sign(api, authority, serving):
 	case len(clientRequest.Status.Certificate) > 0 && nodeErr != nil:
 		must(w.t, api.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.NodeName}, Status: corev1.NodeStatus{
 			Conditions: []corev1.NodeCondition{w.alive()},
@@ -190,7 +200,7 @@ func (w *world) join(api client.Client, machine *containerservicev1.Machine) boo
 		must(w.t, api.Status().Update(ctx, node))
 	case nodeErr == nil && serving == nil:
 		must(w.t, api.Create(ctx, &certificatesv1.CertificateSigningRequest{
-			ObjectMeta: metav1.ObjectMeta{Name: "serving-" + machine.Name},
+			ObjectMeta: metav1.ObjectMeta{Name: "serving-" + name},
 			Spec: certificatesv1.CertificateSigningRequestSpec{
 				SignerName: certificatesv1.KubeletServingSignerName,
 				Username:   "system:node:" + machine.Spec.NodeName, Groups: []string{"system:nodes"},
@@ -227,15 +237,29 @@ func (w *world) request(api client.Client, name string) *certificatesv1.Certific
 	return found
 }
 
+// authority is the one that signs for the kubelets of a machine's cluster.
+func (w *world) authority(machine *containerservicev1.Machine) pki.Authority {
+	w.t.Helper()
+	cluster := &containerservicev1.ManagedCluster{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.ClusterName}}
+	must(w.t, w.api.Get(context.Background(), client.ObjectKeyFromObject(cluster), cluster))
+	secret := &corev1.Secret{}
+	must(w.t, w.api.Get(context.Background(), client.ObjectKey{Namespace: naming.SystemNamespace, Name: naming.Credentials(cluster.Spec.Incarnation)}, secret))
+	authority, err := pki.ParseAuthority(secret.Data[pki.ClusterCACert], secret.Data[pki.ClusterCAKey])
+	must(w.t, err)
+	return authority
+}
+
 // sign issues the certificate of a request that is approved.
-func (w *world) sign(api client.Client, request *certificatesv1.CertificateSigningRequest) bool {
+func (w *world) sign(api client.Client, authority pki.Authority, request *certificatesv1.CertificateSigningRequest) bool {
 	if request == nil || len(request.Status.Certificate) > 0 || len(request.Status.Conditions) == 0 {
 		return false
 	}
 	if c := request.Status.Conditions[0]; c.Type != certificatesv1.CertificateApproved {
 		w.t.Fatalf("%s was denied: %s", request.Name, c.Message)
 	}
-	request.Status.Certificate = []byte("issued")
+	certificate, _, err := authority.Issue(pki.Leaf{CommonName: request.Spec.Username, Server: true}, w.clock.Now())
+	must(w.t, err)
+	request.Status.Certificate = certificate
 	must(w.t, api.SubResource("status").Update(context.Background(), request))
 	return true
 }

@@ -126,7 +126,7 @@ func serverURL(address netip.Addr) string {
 // of the cluster's etcd CA alone.
 func (p plan) etcd() supervise.Component {
 	client, peer := "https://"+p.private(etcdPort), "https://"+p.private(etcdPeerPort)
-	return p.component(Etcd, 10*time.Second,
+	etcd := p.component(Etcd, 10*time.Second,
 		"--name="+p.ID,
 		"--data-dir="+filepath.Join(p.dir, "etcd"),
 		"--listen-client-urls="+client,
@@ -148,6 +148,10 @@ func (p plan) etcd() supervise.Component {
 		"--watch-progress-notify-interval=5s", // lets the API server's watch cache answer consistent reads
 		"--log-outputs=stderr",
 	)
+	// It reads its certificate for each connection. An authority that is new is
+	// vouched for by the one that it knows, so only the end of an old one counts.
+	etcd.RestartOnChange = []string{p.config(oldestEtcdCAFile)}
+	return etcd
 }
 
 // apiServer is the API server, the only part that customers meet. Some flags
@@ -213,10 +217,12 @@ func (p plan) apiServer() supervise.Component {
 	)
 	server.Env = collector()
 	server.Gate = &supervise.Probe{TCP: p.private(etcdPort)}
-	// The rest of its files it watches itself.
+	// Some of them it watches itself; a successor has all of them from its start.
 	server.RestartOnChange = []string{
-		p.config(encryptionFile), p.config(auditPolicyFile), p.config(egressFile),
+		p.config(encryptionFile), p.config(auditPolicyFile), p.config(egressFile), p.config(clientCAFile),
 		p.pki(pki.ServiceAccountKey), p.pki(pki.ServiceAccountPub),
+		p.pki(pki.ClusterCACert), p.pki(pki.APIServerCert), p.pki(pki.APIServerKubeletClientCert),
+		p.pki(pki.EtcdCACert), p.pki(pki.EtcdClientCert), p.pki(pki.FrontProxyCACert), p.pki(pki.FrontProxyClientCert),
 	}
 	return server
 }
@@ -243,16 +249,18 @@ func (p plan) controllerManager() supervise.Component {
 		"--root-ca-file="+p.pki(pki.ClusterCACert),
 		"--service-account-private-key-file="+p.pki(pki.ServiceAccountKey),
 		"--cluster-signing-duration=720h0m0s",
-		"--cluster-signing-kubelet-client-cert-file="+p.pki(pki.ClusterCACert),
+		"--cluster-signing-kubelet-client-cert-file="+p.config(clusterSignerFile),
 		"--cluster-signing-kubelet-client-key-file="+p.pki(pki.ClusterCAKey),
-		"--cluster-signing-kubelet-serving-cert-file="+p.pki(pki.ClusterCACert),
+		"--cluster-signing-kubelet-serving-cert-file="+p.config(clusterSignerFile),
 		"--cluster-signing-kubelet-serving-key-file="+p.pki(pki.ClusterCAKey),
-		"--cluster-signing-kube-apiserver-client-cert-file="+p.pki(pki.UserCACert),
+		"--cluster-signing-kube-apiserver-client-cert-file="+p.config(userSignerFile),
 		"--cluster-signing-kube-apiserver-client-key-file="+p.pki(pki.UserCAKey),
 	)
 	manager.Env = collector()
 	manager.Gate = p.ready(pki.ControllerManagerCert, pki.ControllerManagerKey)
-	manager.RestartOnChange = []string{kubeconfig, p.pki(pki.ClusterCACert), p.pki(pki.ServiceAccountKey)}
+	manager.RestartOnChange = []string{
+		kubeconfig, p.pki(pki.ClusterCACert), p.pki(pki.ServiceAccountKey), p.config(clusterSignerFile), p.config(userSignerFile),
+	}
 	return manager
 }
 

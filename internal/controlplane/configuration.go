@@ -24,6 +24,9 @@ const (
 	configDir = "config"
 
 	clientCAFile                = "client-ca.crt"
+	clusterSignerFile           = "cluster-signer.crt"
+	userSignerFile              = "user-signer.crt"
+	oldestEtcdCAFile            = "etcd-ca-oldest.crt"
 	encryptionFile              = "encryption.yaml"
 	egressFile                  = "egress.yaml"
 	auditPolicyFile             = "audit-policy.yaml"
@@ -81,6 +84,9 @@ func configuration(desired Desired, dir string) (map[string][]byte, error) {
 		files[filepath.Join(pkiDir, name)] = desired.Credentials[name]
 	}
 	files[filepath.Join(configDir, clientCAFile)] = slices.Concat(desired.Credentials[pki.ClusterCACert], desired.Credentials[pki.UserCACert])
+	files[filepath.Join(configDir, clusterSignerFile)] = pki.Signer(desired.Credentials[pki.ClusterCACert])
+	files[filepath.Join(configDir, userSignerFile)] = pki.Signer(desired.Credentials[pki.UserCACert])
+	files[filepath.Join(configDir, oldestEtcdCAFile)] = pki.Oldest(desired.Credentials, pki.EtcdCACert)
 	documents := map[string]any{
 		encryptionFile:  encryption(desired.Credentials[pki.EncryptionKey]),
 		egressFile:      egress(plan{Desired: desired, dir: dir}.socket()),

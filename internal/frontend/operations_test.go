@@ -33,7 +33,6 @@ func neverBuilt() []string {
 func beingBuilt() []string {
 	return []string{
 		"ManagedClusters.BeginStart", "ManagedClusters.BeginStop", "ManagedClusters.BeginAbortLatestOperation", "AgentPools.BeginAbortLatestOperation",
-		"ManagedClusters.BeginRotateClusterCertificates", "ManagedClusters.BeginRotateServiceAccountSigningKeys",
 		"AgentPools.BeginDeleteMachines", "AgentPools.BeginUpgradeNodeImageVersion", "AgentPools.GetUpgradeProfile",
 	}
 }

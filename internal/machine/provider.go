@@ -6,14 +6,18 @@ package machine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"berth.dev/berth/internal/supervise"
 )
 
-// Desired is one machine as it should be. It never changes during the life of
-// a machine: a machine is replaced.
+// Desired is one machine as it should be. During the life of a machine only
+// Files and Components change; otherwise a machine is replaced.
 type Desired struct {
 	// ID is the machine's incarnation; it names everything the provider makes.
 	ID string
@@ -38,6 +42,19 @@ type Desired struct {
 	Files map[string]File
 	// Components run inside the machine, under its first process.
 	Components []supervise.Component
+	// AtStart says that Files and Components are for the next start: a machine that
+	// runs keeps those that it has.
+	AtStart bool
+}
+
+// Spec is what the supervisor inside runs.
+func (d Desired) Spec() supervise.Spec {
+	digest := sha256.New()
+	for _, path := range slices.Sorted(maps.Keys(d.Files)) {
+		sum := sha256.Sum256(d.Files[path].Content)
+		digest.Write([]byte(path + "\x00" + hex.EncodeToString(sum[:]) + "\x00"))
+	}
+	return supervise.Spec{Components: d.Components, Revision: hex.EncodeToString(digest.Sum(nil)[:16])}
 }
 
 // File is a file in a machine.
@@ -56,6 +73,9 @@ type Status struct {
 	NetworkNamespace string
 	// Message says what it waits for while it is not running.
 	Message string
+	// Outdated says that something inside still runs with other files, or
+	// otherwise, than desired.
+	Outdated bool
 	// Components are the processes inside, as their supervisor last saw them.
 	Components []supervise.ComponentStatus
 }
@@ -96,7 +116,8 @@ type Provider interface {
 	// Isolation is the class of the machines that the provider makes here.
 	Isolation() Isolation
 	// Ensure makes the machine run and says how it stands. It adopts a machine
-	// that runs, and starts one again whose processes are gone on the disk that it had.
+	// that runs, brings files that changed and the components that go with them
+	// into it, and starts one again whose processes are gone on the disk that it had.
 	Ensure(ctx context.Context, desired Desired) (Status, error)
 	// Delete ends the machine and removes all of it, its disk included. It
 	// returns ErrInProgress until nothing is left, and nil for an id that it does not know.

@@ -30,7 +30,7 @@ import (
 const (
 	// authorityValidity is that of AKS's cluster CA.
 	authorityValidity = 30 * 365 * 24 * time.Hour
-	// defaultValidity is that of a leaf that asks for none.
+	// defaultValidity is that of a leaf that asks for none, and of AKS's client certificates.
 	defaultValidity = 2 * 365 * 24 * time.Hour
 	// clockSkew is how much earlier than now certificates become valid: a
 	// machine's clock may lag behind.
@@ -55,22 +55,14 @@ type Leaf struct {
 	Validity time.Duration
 }
 
-// NewAuthority makes a self-signed authority that may sign leaves only.
+// NewAuthority makes a self-signed authority. It may sign leaves, and its
+// successor, which signs leaves only.
 func NewAuthority(commonName string, now time.Time) (Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Authority{}, fmt.Errorf("making the key of %s: %w", commonName, err)
 	}
-	template := &x509.Certificate{
-		SerialNumber:          serial(),
-		Subject:               pkix.Name{CommonName: commonName},
-		NotBefore:             now.Add(-clockSkew),
-		NotAfter:              now.Add(authorityValidity),
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		MaxPathLenZero:        true,
-	}
+	template := authorityTemplate(commonName, now)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return Authority{}, fmt.Errorf("signing %s: %w", commonName, err)
@@ -82,7 +74,24 @@ func NewAuthority(commonName string, now time.Time) (Authority, error) {
 	return Authority{certificate: certificate, key: key}, nil
 }
 
-// ParseAuthority reads an authority that was stored as PEM.
+// authorityTemplate is the certificate of an authority before its key and signature.
+// The subject has a serial number of its own, because two of one name are
+// trusted side by side while one replaces the other.
+func authorityTemplate(commonName string, now time.Time) *x509.Certificate {
+	number := serial()
+	return &x509.Certificate{
+		SerialNumber:          number,
+		Subject:               pkix.Name{CommonName: commonName, SerialNumber: fmt.Sprintf("%032x", number)[:8]},
+		NotBefore:             now.Add(-clockSkew),
+		NotAfter:              now.Add(authorityValidity),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLen:            1,
+	}
+}
+
+// ParseAuthority reads an authority that was stored as PEM: the first of a bundle.
 func ParseAuthority(certPEM, keyPEM []byte) (Authority, error) {
 	block, _ := pem.Decode(certPEM)
 	if block == nil || block.Type != "CERTIFICATE" {

@@ -2,11 +2,7 @@ package pki
 
 import (
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -42,7 +38,7 @@ const (
 	EncryptionKey              = "encryption.key"
 	ServiceClientCert          = "service.crt"
 	ServiceClientKey           = "service.key"
-	controlPlaneValidity       = 10 * 365 * 24 * time.Hour
+	controlPlaneValidity       = 365 * 24 * time.Hour
 	serviceAccountKeyBits      = 2048
 	encryptionKeyBytes         = 32
 	administrators             = "system:masters"
@@ -57,6 +53,16 @@ type ClusterNames struct {
 	// ServiceAddress is the first address of the service range, under which
 	// pods reach the API server.
 	ServiceAddress netip.Addr
+	// Validity is how long leaves are valid; 0 means a year.
+	Validity time.Duration
+}
+
+// validity is how long a new leaf is valid.
+func (n ClusterNames) validity() time.Duration {
+	if n.Validity == 0 {
+		return controlPlaneValidity
+	}
+	return n.Validity
 }
 
 // NewCluster makes the whole PKI of a cluster, by file name. It takes about a
@@ -80,14 +86,15 @@ func NewCluster(names ClusterNames, now time.Time) (map[string][]byte, error) {
 		authorities[certName] = made
 	}
 	for _, entry := range clusterLeaves(names) {
-		entry.leaf.Validity = controlPlaneValidity
+		entry.leaf.Validity = names.validity()
 		certPEM, keyPEM, err := authorities[entry.authority].Issue(entry.leaf, now)
 		if err != nil {
 			return nil, err
 		}
 		files[entry.certName], files[entry.keyName] = certPEM, keyPEM
 	}
-	if err := addServiceAccountKeys(files); err != nil {
+	var err error
+	if files[ServiceAccountKey], files[ServiceAccountPub], err = newServiceAccountKey(); err != nil {
 		return nil, err
 	}
 	files[EncryptionKey] = make([]byte, encryptionKeyBytes)
@@ -145,18 +152,4 @@ func clusterLeaves(names ClusterNames) []clusterLeaf {
 		}},
 		{EtcdCACert, EtcdClientCert, EtcdClientKey, Leaf{CommonName: "kube-apiserver-etcd-client", Client: true}},
 	}
-}
-
-func addServiceAccountKeys(files map[string][]byte) error {
-	key, err := rsa.GenerateKey(rand.Reader, serviceAccountKeyBits)
-	if err != nil {
-		return fmt.Errorf("making the service-account key: %w", err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return fmt.Errorf("writing the service-account key: %w", err)
-	}
-	files[ServiceAccountPub] = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
-	files[ServiceAccountKey], err = keyPEM(key)
-	return err
 }

@@ -8,15 +8,16 @@ import (
 )
 
 // KubeconfigOptions is what a kubeconfig with one context says. Certificates
-// and keys are embedded, so that the file can be moved.
+// and keys are embedded, but for CAFile, so that the file can be moved.
 type KubeconfigOptions struct {
 	// Cluster, User and Context are the names of the three entries; User
 	// defaults to "default", Context to Cluster.
 	Cluster, User, Context string
 	// Server is the URL of the API server.
 	Server string
-	// CA verifies the server.
-	CA []byte
+	// CA, or the file CAFile, verifies the server.
+	CA     []byte
+	CAFile string
 	// ClientCert and ClientKey, or Token, identify the user.
 	ClientCert, ClientKey []byte
 	Token                 string
@@ -32,7 +33,7 @@ func Kubeconfig(options KubeconfigOptions) ([]byte, error) {
 		context = options.Cluster
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters[options.Cluster] = &clientcmdapi.Cluster{Server: options.Server, CertificateAuthorityData: options.CA}
+	config.Clusters[options.Cluster] = &clientcmdapi.Cluster{Server: options.Server, CertificateAuthorityData: options.CA, CertificateAuthority: options.CAFile}
 	config.AuthInfos[user] = &clientcmdapi.AuthInfo{
 		ClientCertificateData: options.ClientCert,
 		ClientKeyData:         options.ClientKey,

@@ -20,6 +20,9 @@ import "time"
 type Spec struct {
 	// Components in start order.
 	Components []Component `json:"components"`
+	// Revision names the content of the files that the components are started
+	// with; the status repeats it once that was looked at.
+	Revision string `json:"revision,omitempty"`
 	// Stop asks the supervisor to stop all components and to end.
 	Stop bool `json:"stop,omitempty"`
 }
@@ -49,6 +52,10 @@ type Component struct {
 	OOMScoreAdj int `json:"oomScoreAdj,omitempty"`
 	// RestartOnChange lists files whose change restarts the component.
 	RestartOnChange []string `json:"restartOnChange,omitempty"`
+	// StayUntilOpen keeps a process that runs as it was started when its component
+	// changes, until the changed component's gate is open: what its successor
+	// needs is there when it goes.
+	StayUntilOpen bool `json:"stayUntilOpen,omitempty"`
 	// Hold keeps a process that runs as it was started when its component
 	// changes; those after it wait. One that does not run is started as the
 	// component says now.
@@ -83,6 +90,8 @@ type Status struct {
 	// identify the supervisor.
 	PID       int    `json:"pid"`
 	StartTime uint64 `json:"startTime"`
+	// Revision is that of the spec which Outdated speaks of; empty if the spec has none.
+	Revision string `json:"revision,omitempty"`
 	// Components in the order of the spec.
 	Components []ComponentStatus `json:"components"`
 }

@@ -84,6 +84,11 @@ func (s *supervisor) startInOrder(watching context.Context, now time.Time) {
 			replacing = true
 		case changed && (replacing || c.spec.Hold):
 			replacing = true
+		case changed && c.spec.StayUntilOpen && c.spec.Gate != nil && !c.open:
+			if c.closeGate == nil {
+				s.watchGate(watching, c)
+			}
+			replacing = true
 		case changed:
 			c.stop(now)
 			replacing = true
@@ -204,7 +209,7 @@ func (s *supervisor) note(c *component, pid int, status syscall.WaitStatus, now 
 
 // writeStatus writes what changed since the last time.
 func (s *supervisor) writeStatus() error {
-	status := Status{PID: os.Getpid(), StartTime: s.startTime, Components: []ComponentStatus{}}
+	status := Status{PID: os.Getpid(), StartTime: s.startTime, Revision: s.spec.Revision, Components: []ComponentStatus{}}
 	for _, c := range append(s.components[:len(s.components):len(s.components)], s.removed...) {
 		status.Components = append(status.Components, c.status())
 	}

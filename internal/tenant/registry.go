@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"reflect"
 	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -94,10 +95,10 @@ func (r *Registry) Get(cluster string) (*Tenant, bool) {
 }
 
 // Connect makes the connection to a tenant unless there is one for this
-// incarnation. It sends nothing and does not wait; every feed gets an event.
+// incarnation with the same credentials. It sends nothing and does not wait; every feed gets an event.
 func (r *Registry) Connect(ctx context.Context, cluster, incarnation string, endpoint Endpoint) (*Tenant, error) {
 	if t, ok := r.Get(cluster); ok {
-		if t.Incarnation == incarnation {
+		if t.Incarnation == incarnation && reflect.DeepEqual(t.endpoint, endpoint) {
 			return t, nil
 		}
 		r.Disconnect(cluster)
@@ -107,6 +108,7 @@ func (r *Registry) Connect(ctx context.Context, cluster, incarnation string, end
 		return nil, err
 	}
 	c := r.assemble(cluster, incarnation, connection)
+	c.tenant.endpoint = endpoint
 	r.mu.Lock()
 	r.tenants[cluster] = c
 	r.mu.Unlock()

@@ -67,6 +67,7 @@ type Tenant struct {
 	// Logs reads what a container of a pod printed.
 	Logs LogReader
 
+	endpoint Endpoint
 	cache    cache.Cache
 	notify   func(kind Kind, object client.Object)
 	followed *followed

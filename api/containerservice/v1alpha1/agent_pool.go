@@ -40,6 +40,10 @@ type AgentPoolSpec struct {
 	Profile AgentPoolProfile `json:"profile"`
 	// ClusterGeneration is the generation of the ManagedCluster that Profile was copied from.
 	ClusterGeneration int64 `json:"clusterGeneration"`
+	// CredentialsDigest names the cluster's authorities that the nodes are to trust
+	// and to have certificates of.
+	// +optional
+	CredentialsDigest string `json:"credentialsDigest,omitempty"`
 }
 
 // AgentPoolStatus is what was observed of a pool.
@@ -50,6 +54,10 @@ type AgentPoolStatus struct {
 	// ObservedClusterGeneration is the ClusterGeneration that the conditions speak of.
 	// +optional
 	ObservedClusterGeneration int64 `json:"observedClusterGeneration,omitempty"`
+	// CredentialsDigest is the spec's once every node that runs trusts those
+	// authorities and holds certificates of them.
+	// +optional
+	CredentialsDigest string `json:"credentialsDigest,omitempty"`
 	// ProvisioningState is derived as the cluster's is.
 	// +optional
 	ProvisioningState string `json:"provisioningState,omitempty"`

@@ -72,6 +72,9 @@ type ControlPlaneSpec struct {
 	UserID int64 `json:"userID"`
 	// CredentialsName is the Secret that holds CAs, keys and certificates.
 	CredentialsName string `json:"credentialsName"`
+	// CredentialsDigest names the content of that Secret that is to run.
+	// +optional
+	CredentialsDigest string `json:"credentialsDigest,omitempty"`
 	// Restore is the last backup that its data were, or are to be, replaced by.
 	// +optional
 	Restore *Restore `json:"restore,omitempty"`

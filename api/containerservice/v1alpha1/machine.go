@@ -36,7 +36,7 @@ type Machine struct {
 	Status MachineStatus `json:"status,omitempty"`
 }
 
-// MachineSpec is decided once, but for the power state and the drain; a machine is replaced, never changed.
+// MachineSpec is decided once, but for the power state, the credentials and the drain; a machine is replaced, never changed.
 // +kubebuilder:validation:XValidation:rule="has(self.labels) == has(oldSelf.labels) && has(self.taints) == has(oldSelf.taints)",message="a machine is immutable: it is replaced"
 type MachineSpec struct {
 	// ClusterName and AgentPoolName are the names of the objects it belongs to.
@@ -99,6 +99,9 @@ type MachineSpec struct {
 	// empty is Running.
 	// +optional
 	PowerState meta.PowerState `json:"powerState,omitempty"`
+	// Credentials say what the node is to trust and to be trusted for.
+	// +optional
+	Credentials *MachineCredentials `json:"credentials,omitempty"`
 	// NodeImageVersion is what the pool's profile said when the machine was made.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
@@ -108,9 +111,17 @@ type MachineSpec struct {
 	Drain *MachineDrain `json:"drain,omitempty"`
 }
 
-// MachineStatus is what was observed of a machine. The host agent owns the
-// conditions Provisioned and Networked, the machine controller the others.
+// MachineStatus is what was observed of a machine. The host agent owns
+// credentialsDigest and the conditions Provisioned and Networked, the machine
+// controller the others.
 type MachineStatus struct {
+	// CredentialsDigest is that of the credentials which every program of the
+	// machine runs with.
+	// +optional
+	CredentialsDigest string `json:"credentialsDigest,omitempty"`
+	// Authority is the one that signed the kubelet's certificates.
+	// +optional
+	Authority string `json:"authority,omitempty"`
 	// NodeUID is the metadata.uid of the Kubernetes node once it registered.
 	// +optional
 	NodeUID string `json:"nodeUID,omitempty"`
@@ -135,8 +146,8 @@ const (
 	ConditionNetworked = "Networked"
 	// ConditionNodeReady is true if the Kubernetes node is Ready.
 	ConditionNodeReady = "NodeReady"
-	// ConditionBootstrapped is true if the node holds certificates of its own
-	// and its one-time token is gone. It never becomes false again.
+	// ConditionBootstrapped is true if the node holds certificates of its own, of
+	// the authority that its spec names, and its one-time token is gone.
 	ConditionBootstrapped = "Bootstrapped"
 )
 

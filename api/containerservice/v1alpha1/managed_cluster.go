@@ -128,6 +128,12 @@ type ManagedClusterSpec struct {
 	// nodes' disks and nothing else; empty is Running.
 	// +optional
 	PowerState meta.PowerState `json:"powerState,omitempty"`
+	// Rotations are the last replacements of authorities and keys that were asked for.
+	// +listType=map
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=3
+	// +optional
+	Rotations []Rotation `json:"rotations,omitempty"`
 }
 
 // NetworkProfile is the address plan of a cluster, in canonical CIDR notation.
@@ -242,6 +248,10 @@ type ManagedClusterStatus struct {
 	// AutoUpgrade is there while the cluster is on an upgrade channel.
 	// +optional
 	AutoUpgrade *AutoUpgradeStatus `json:"autoUpgrade,omitempty"`
+	// Certificates tells when the cluster's certificates expire, and how far a
+	// replacement of its authorities is.
+	// +optional
+	Certificates *CertificateStatus `json:"certificates,omitempty"`
 	// Progress says where each running operation is.
 	// +listType=map
 	// +listMapKey=scope

@@ -28,8 +28,8 @@ const (
 	// tokenIDLength and tokenSecretLength are what Kubernetes wants of a bootstrap token.
 	tokenIDLength     = 6
 	tokenSecretLength = 16
-	// proxyValidity is how long kube-proxy's certificate holds; a machine is replaced before.
-	proxyValidity = 10 * 365 * 24 * time.Hour
+	// proxyValidity is how long kube-proxy's certificate holds; it is issued anew before.
+	proxyValidity = 365 * 24 * time.Hour
 	// proxyUser is who kube-proxy is: Kubernetes binds its rights to this name.
 	proxyUser = "system:kube-proxy"
 )
@@ -60,26 +60,31 @@ func (p *grow) ensureSecret(ctx context.Context, s *scope, slot *slot) (tokenID 
 
 // identity makes a one-time token and kube-proxy's certificate.
 func (p *grow) identity(ctx context.Context, s *scope) (map[string][]byte, error) {
-	credentials := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: naming.SystemNamespace, Name: naming.Credentials(s.cluster.Spec.Incarnation)}
-	if err := p.reader.Get(ctx, key, credentials); err != nil {
-		return nil, fmt.Errorf("reading the cluster's credentials: %w", err)
-	}
-	authority, err := pki.ParseAuthority(credentials.Data[pki.UserCACert], credentials.Data[pki.UserCAKey])
+	files, err := clusterFiles(ctx, p.reader, s)
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's user CA: %w", err)
+		return nil, err
 	}
-	certificate, private, err := authority.Issue(pki.Leaf{
-		CommonName: proxyUser, Client: true, Validity: proxyValidity,
-	}, s.now)
+	certificate, private, err := proxyCertificate(files, s.now)
 	if err != nil {
-		return nil, fmt.Errorf("issuing kube-proxy's certificate: %w", err)
+		return nil, err
 	}
 	return map[string][]byte{
 		secretToken:     []byte(word(tokenIDLength) + "." + word(tokenSecretLength)),
 		secretProxyCert: certificate,
 		secretProxyKey:  private,
 	}, nil
+}
+
+// proxyCertificate issues kube-proxy's certificate.
+func proxyCertificate(files map[string][]byte, now time.Time) (certificate, private []byte, err error) {
+	authority, err := pki.ParseAuthority(files[pki.UserCACert], files[pki.UserCAKey])
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the cluster's user CA: %w", err)
+	}
+	if certificate, private, err = authority.Issue(pki.Leaf{CommonName: proxyUser, Client: true, Validity: proxyValidity}, now); err != nil {
+		return nil, nil, fmt.Errorf("issuing kube-proxy's certificate: %w", err)
+	}
+	return certificate, private, nil
 }
 
 // word is n random characters of a-z and 2-7.

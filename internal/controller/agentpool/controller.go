@@ -53,6 +53,7 @@ func NewController(c client.Client, reader client.Reader, clock clock.PassiveClo
 		&shrink{client: c, allocator: allocator},
 		&grow{client: c, reader: reader, allocator: allocator},
 		&power{client: c},
+		&credentials{client: c, reader: reader},
 	}}
 }
 
@@ -129,6 +130,9 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	result, err := retryConflict(errors.Join(err, client.IgnoreNotFound(statusErr)))
 	if err == nil && result.RequeueAfter == 0 {
 		result.RequeueAfter = s.next
+		if result.RequeueAfter == 0 && len(s.slots) > 0 {
+			result.RequeueAfter = lookEvery
+		}
 	}
 	return result, err
 }

@@ -50,6 +50,7 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope, phaseErr error) 
 	s.stamp().Set(&status.Conditions, v1alpha1.ConditionMachinesReady, machines)
 	s.stamp().Set(&status.Conditions, v1alpha1.ConditionReady, machines)
 	s.countMachines(status)
+	status.CredentialsDigest = s.credentialed()
 	status.ObservedGeneration = s.pool.Generation
 	status.ObservedClusterGeneration = s.pool.Spec.ClusterGeneration
 	if s.cluster != nil {

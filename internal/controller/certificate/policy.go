@@ -95,7 +95,7 @@ func decideClient(request *certificatesv1.CertificateSigningRequest, parsed *x50
 		switch {
 		case tokenID != machine.Spec.BootstrapTokenID || !slices.Contains(request.Spec.Groups, addon.BootstrappersGroup):
 			return fmt.Errorf("%s is not the identity of node %s", user, machine.Spec.NodeName)
-		case v1alpha1.ConditionTrue(machine.Status.Conditions, v1alpha1.ConditionBootstrapped):
+		case !machine.NeedsToken():
 			return fmt.Errorf("the one-time identity of node %s is used up", machine.Spec.NodeName)
 		}
 	} else if err := isNode(request, machine); err != nil {

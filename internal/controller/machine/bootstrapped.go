@@ -7,17 +7,18 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/tenant"
 )
 
 // bootstrapped finds out that the node holds a client and a serving certificate
-// of its own: it asks for the second one in its own name, so an issued serving
-// certificate proves both. From then on the one-time token is of no use.
+// of its own, of the authority that its spec names: it asks for the second one in
+// its own name, so an issued serving certificate proves both. From then on the
+// one-time token is of no use.
 type bootstrapped struct{}
 
 func (p *bootstrapped) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
-	if v1alpha1.ConditionTrue(s.machine.Status.Conditions, v1alpha1.ConditionBootstrapped) {
+	if !s.machine.NeedsToken() {
 		s.bootstrapped, s.tokenGone = true, true
 		return reconcile.Result{}, nil
 	}
@@ -35,9 +36,23 @@ func (p *bootstrapped) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 	for _, request := range requests.Items {
 		if request.Spec.SignerName == certificatesv1.KubeletServingSignerName &&
 			request.Spec.Username == nodeUserPrefix+s.machine.Spec.NodeName &&
-			len(request.Status.Certificate) > 0 {
+			len(request.Status.Certificate) > 0 && s.ofAuthority(request.Status.Certificate) {
 			s.bootstrapped = true
 		}
 	}
 	return reconcile.Result{}, nil
+}
+
+// ofAuthority says whether a certificate is one of the authority that the
+// machine's spec names, and remembers which that is.
+func (s *scope) ofAuthority(certificate []byte) bool {
+	wanted := s.machine.Spec.Credentials
+	if wanted == nil {
+		return true
+	}
+	if pki.IssuerID(certificate) != wanted.Authority {
+		return false
+	}
+	s.authority = wanted.Authority
+	return true
 }

@@ -34,6 +34,8 @@ type scope struct {
 	// bootstrapped is set by the phase of this name, from then on for ever;
 	// tokenGone once the one-time token is deleted as well.
 	bootstrapped bool
+	// authority is the one that signed the node's certificates, once that was seen.
+	authority string
 	tokenGone    bool
 }
 

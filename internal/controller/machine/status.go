@@ -21,6 +21,9 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope) error {
 	stamp.Set(&status.Conditions, v1alpha1.ConditionNodeReady, s.nodeOutcome())
 	if s.tokenGone {
 		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.True("the node has certificates of its own"))
+		if s.authority != "" {
+			status.Authority = s.authority
+		}
 	} else {
 		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.Waiting("waiting for the node's serving certificate"))
 	}

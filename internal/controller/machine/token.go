@@ -104,21 +104,30 @@ func tokenObject(id string) *corev1.Secret {
 	}}
 }
 
+// identity tells apart what a machine needs its token for: its first certificates,
+// and those of another authority later.
+func (s *scope) identity() string {
+	if s.machine.Spec.Credentials == nil {
+		return s.machine.Spec.Incarnation
+	}
+	return s.machine.Spec.Incarnation + "/" + s.machine.Spec.Credentials.Authority
+}
+
 func (p *token) isFresh(s *scope) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at, ok := p.stored[s.machine.Spec.Incarnation]
+	at, ok := p.stored[s.identity()]
 	return ok && s.now.Sub(at) < tokenValidity/2
 }
 
 func (p *token) remember(s *scope) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stored[s.machine.Spec.Incarnation] = s.now
+	p.stored[s.identity()] = s.now
 }
 
 func (p *token) forget(s *scope) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.stored, s.machine.Spec.Incarnation)
+	delete(p.stored, s.identity())
 }

@@ -67,6 +67,7 @@ func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.Age
 			},
 			Spec: v1alpha1.AgentPoolSpec{
 				ClusterName: s.cluster.Name, Profile: wanted, ClusterGeneration: s.cluster.Generation,
+				CredentialsDigest: nodeCredentials(s.credentials),
 			},
 		}
 		if err := p.config.Client.Create(ctx, pool); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -79,10 +80,13 @@ func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.Age
 		wanted = pool.Spec.Profile
 	}
 	same := equality.Semantic.DeepEqual(pool.Spec.Profile, wanted)
+	if digest := nodeCredentials(s.credentials); digest != "" && pool.Spec.CredentialsDigest != digest {
+		pool.Spec.CredentialsDigest, same = digest, false
+	}
 	if pool.DeletionTimestamp != nil || same && pool.Spec.ClusterGeneration >= wantedGeneration(s.cluster, profile.Name) {
 		return nil
 	}
-	pool.Spec.Profile, pool.Spec.ClusterGeneration = wanted, s.cluster.Generation
+	pool.Spec.Profile, pool.Spec.ClusterGeneration = wanted, max(pool.Spec.ClusterGeneration, s.cluster.Generation)
 	if err := p.config.Client.Update(ctx, pool); err != nil {
 		return fmt.Errorf("bringing agent pool %s up to date: %w", pool.Name, err)
 	}

@@ -12,6 +12,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/pki"
 )
 
 // controlPlane makes the ControlPlane and tells what its host says of it: the
@@ -33,6 +34,14 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 		if err := p.create(ctx, s); err != nil {
 			return reconcile.Result{}, fmt.Errorf("making the control plane: %w", err)
 		}
+	}
+	if digest := pki.Digest(s.credentials); s.credentials != nil && s.controlPlane.Spec.CredentialsDigest != digest {
+		changed := s.controlPlane.DeepCopy()
+		changed.Spec.CredentialsDigest = digest
+		if err := p.config.Client.Update(ctx, changed); err != nil {
+			return reconcile.Result{}, fmt.Errorf("telling the control plane of its credentials: %w", err)
+		}
+		s.controlPlane = changed
 	}
 	full, emulated := steer(s.cluster)
 	if !s.givesUp() && (s.controlPlane.Spec.KubernetesVersion != full || s.controlPlane.Spec.EmulatedVersion != emulated) {
@@ -83,8 +92,8 @@ func (p *controlPlane) create(ctx context.Context, s *scope) error {
 			ServiceCIDR: spec.Network.ServiceCIDR, PodCIDR: spec.Network.PodCIDR,
 			UserID:          s.userID,
 			PowerState:      spec.PowerState,
-			CredentialsName: naming.Credentials(s.incarnation()),
-			Restore:         spec.Restore,
+			CredentialsName: naming.Credentials(s.incarnation()), CredentialsDigest: pki.Digest(s.credentials),
+			Restore: spec.Restore,
 		},
 	}
 	err := p.config.Client.Create(ctx, plane)

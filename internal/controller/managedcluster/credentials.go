@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,9 +21,11 @@ import (
 const ReasonCredentialsLost = "CredentialsLost"
 
 // credentials makes the cluster's CAs, keys and certificates, once: what was
-// encrypted or signed with them cannot be read or verified with others.
+// encrypted or signed with them cannot be read or verified with others. It
+// renews certificates, and leaves CAs and keys to the phase rotation.
 type credentials struct {
-	config Config
+	config  Config
+	renewal renewal
 }
 
 func (p *credentials) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
@@ -50,19 +53,31 @@ func (p *credentials) Reconcile(ctx context.Context, s *scope) (reconcile.Result
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading the cluster's credentials: %w", err)
 	}
-	s.credentials = found.Data
+	found, looked, err := p.renewal.keep(ctx, s, found)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("renewing the cluster's certificates: %w", err)
+	}
+	s.expiry = looked.earliest
+	s.secret, s.credentials = found, found.Data
 	s.report(v1alpha1.ConditionCredentialsReady, condition.True("CAs, keys and certificates exist"))
-	return reconcile.Result{}, nil
+	return reconcile.Result{RequeueAfter: max(looked.due.Sub(s.now), time.Second)}, nil
+}
+
+// names are those that the cluster's servers go by.
+func (s *scope) names(zone string) (pki.ClusterNames, error) {
+	services, err := netip.ParsePrefix(s.cluster.Spec.Network.ServiceCIDR)
+	if err != nil {
+		return pki.ClusterNames{}, fmt.Errorf("reading the service range: %w", err)
+	}
+	return pki.ClusterNames{FQDN: s.fqdn(zone), Address: s.apiServer, ServiceAddress: services.Masked().Addr().Next()}, nil
 }
 
 func (p *credentials) create(ctx context.Context, s *scope) (*corev1.Secret, error) {
-	services, err := netip.ParsePrefix(s.cluster.Spec.Network.ServiceCIDR)
+	names, err := s.names(p.config.Zone)
 	if err != nil {
-		return nil, fmt.Errorf("reading the service range: %w", err)
+		return nil, err
 	}
-	files, err := p.config.NewCredentials(pki.ClusterNames{
-		FQDN: s.fqdn(p.config.Zone), Address: s.apiServer, ServiceAddress: services.Masked().Addr().Next(),
-	}, s.now)
+	files, err := p.config.NewCredentials(names, s.now)
 	if err != nil {
 		return nil, err
 	}

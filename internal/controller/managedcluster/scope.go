@@ -6,10 +6,14 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/pki"
 )
 
 // ReasonAllocationFailed says that the host has no address or range left.
@@ -27,6 +31,12 @@ type scope struct {
 	userID    int64
 	// credentials are set by the phase of this name, by file name; nil before.
 	credentials map[string][]byte
+	// secret is what they were read from; nil before.
+	secret *corev1.Secret
+	// expiry is the first end of a certificate in it.
+	expiry pki.Expiry
+	// rotated is set by the phase rotation: how far what a verb asks for is.
+	rotated map[meta.Verb]condition.Outcome
 	// network is set by addresses if it exists, and by network; nil before.
 	network *networkv1.VirtualNetwork
 	// controlPlane is set by addresses if it exists, and by controlPlane; nil before.
@@ -43,7 +53,7 @@ type scope struct {
 }
 
 func newScope(cluster *v1alpha1.ManagedCluster, now time.Time) *scope {
-	return &scope{cluster: cluster, now: now, outcomes: map[string]condition.Outcome{}}
+	return &scope{cluster: cluster, now: now, outcomes: map[string]condition.Outcome{}, rotated: map[meta.Verb]condition.Outcome{}}
 }
 
 // report says how a condition stands.

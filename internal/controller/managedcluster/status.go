@@ -37,6 +37,7 @@ func (s *scope) writeStatus() {
 	}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, blocking)
 	stamp.Set(&status.Conditions, v1alpha1.ConditionUnsupportedProperties, unsupported(s.cluster))
+	s.writeCertificates(stamp)
 	tellAutoUpgrade(status, stamp)
 
 	status.ObservedGeneration = s.cluster.Generation
@@ -113,6 +114,9 @@ func (s *scope) blocking() (conditionType string, outcome condition.Outcome) {
 func (s *scope) waitsFor(operation meta.RunningOperation) (conditionType string, outcome condition.Outcome) {
 	if operation.Scope == meta.ScopeCluster && s.wantsStop() {
 		return v1alpha1.ConditionStopped, s.outcome(v1alpha1.ConditionStopped)
+	}
+	if outcome, rotates := s.rotated[operation.Verb]; rotates && !outcome.True {
+		return v1alpha1.ConditionCredentialsReady, outcome
 	}
 	if operation.Scope == meta.ScopeCluster {
 		return s.blocking()

@@ -27,6 +27,7 @@ import (
 	"berth.dev/berth/internal/cgroup"
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/home"
+	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/supervise"
 )
 
@@ -103,7 +104,8 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
-	status, err := handle.Ensure(ctx, supervise.Spec{Components: components})
+	revision := pki.Digest(files)
+	status, err := handle.Ensure(ctx, supervise.Spec{Components: components, Revision: revision})
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
@@ -113,6 +115,9 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	observed, err := observe(ctx, desired, status)
 	if r.turns.waits(desired.ID) {
 		observed.Outdated = append(observed.Outdated, "all, after other control planes of this host")
+	}
+	if status.Revision != "" && status.Revision != revision { // what it says is of the files before
+		observed.Outdated = append(observed.Outdated, "supervisor")
 	}
 	return observed, err
 }

@@ -26,6 +26,7 @@ import (
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
+	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/supervise"
 )
@@ -163,6 +164,9 @@ func (r *controlPlaneReconciler) run(
 	status, err := r.Runtime.Ensure(ctx, desired)
 	if err != nil {
 		return status, condition.Failed(err)
+	}
+	if wanted := object.Spec.CredentialsDigest; wanted != "" && wanted != pki.Digest(secret.Data) {
+		status.Outdated = append(status.Outdated, "credentials") // a cache is behind, or the Secret ahead
 	}
 	r.watch.Follow(r.dir(object), object.Name)
 	if !status.Ready {

@@ -23,6 +23,7 @@ import (
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/network"
+	"berth.dev/berth/internal/pki"
 )
 
 // machineReconciler makes the machines that are bound to the host and attaches
@@ -98,7 +99,32 @@ func (r *machineReconciler) ensure(ctx context.Context, object *containerservice
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionProvisioned, provisioned)
 	stamp.Set(&object.Status.Conditions, containerservice.ConditionNetworked, networked)
 	apimeta.RemoveStatusCondition(&object.Status.Conditions, containerservice.ConditionStopped)
-	return ctrl.Result{RequeueAfter: interval(provisioned, networked)}
+	next := interval(provisioned, networked)
+	if !credentialed(object, cluster, status) {
+		next = min(next, soon)
+	}
+	return ctrl.Result{RequeueAfter: next}
+}
+
+// credentialed takes note of it once everything in the machine runs with the
+// credentials that its spec names; false if that is to be looked at again.
+func credentialed(object *containerservice.Machine, cluster surroundings, status machine.Status) bool {
+	wanted := object.Spec.Credentials
+	if wanted == nil || object.Status.CredentialsDigest == wanted.Digest {
+		return true
+	}
+	if !status.Running || status.Outdated || !namesCredentials(object, cluster) {
+		return false
+	}
+	object.Status.CredentialsDigest = wanted.Digest
+	return true
+}
+
+// namesCredentials says whether the credentials that the spec names are those that
+// lie in the Secrets.
+func namesCredentials(object *containerservice.Machine, cluster surroundings) bool {
+	wanted := object.Spec.Credentials
+	return wanted != nil && wanted.Digest == pki.MachineDigest(cluster.clusterCA, cluster.secret[secretProxyCert])
 }
 
 // interval is when a machine is looked at again.
@@ -151,6 +177,9 @@ func (r *machineReconciler) provision(
 	if err != nil {
 		return machine.Status{}, outcomeOf(err)
 	}
+	// What the spec does not name yet is not for a machine that runs: its pool takes
+	// one machine after the other.
+	desired.AtStart = !namesCredentials(object, cluster)
 	status, err := r.Provider.Ensure(ctx, desired)
 	if err != nil {
 		return status, outcomeOf(err)

@@ -121,6 +121,7 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 		APIServer:           "https://" + netip.AddrPortFrom(apiServer, apiServerPort).String(),
 		KonnectivityAddress: netip.AddrPortFrom(apiServer, konnectivityPort).String(),
 		ClusterCA:           cluster.clusterCA,
+		Authority:           pki.AuthorityID(cluster.clusterCA),
 		BootstrapToken:      string(cluster.secret[secretToken]),
 		ProxyCert:           cluster.secret[secretProxyCert],
 		ProxyKey:            cluster.secret[secretProxyKey],

@@ -97,6 +97,9 @@ func (p *Provider) Ensure(ctx context.Context, desired machine.Desired) (machine
 		p.state.starts++
 		found.desired, found.start, found.ending = desired, p.state.starts, false
 	}
+	if !desired.AtStart {
+		found.desired.Files, found.desired.Components = desired.Files, desired.Components
+	}
 	status := machine.Status{Running: true, NetworkNamespace: fmt.Sprintf("/fake/%s/%d/net", desired.ID, found.start)}
 	for i, component := range found.desired.Components {
 		status.Components = append(status.Components, supervise.ComponentStatus{

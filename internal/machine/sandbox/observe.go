@@ -60,33 +60,33 @@ func isFirst(status []byte) bool {
 	return alive && len(ids) == 2 && ids[1] == "1"
 }
 
-// readComponents reads what the supervisor inside last saw. The file lies in
+// readStatus reads what the supervisor inside last saw. The file lies in
 // the machine's root, which belongs to the tenant: no link in it is followed,
 // and nothing but a regular file of sane size is read.
-func readComponents(first int) ([]supervise.ComponentStatus, error) {
+func readStatus(first int) (supervise.Status, error) {
 	root, err := openRoot(first)
 	if err != nil {
-		return nil, err
+		return supervise.Status{}, err
 	}
 	defer unix.Close(root)
 	file, err := openInside(root, filepath.Join(inside.SuperviseDir, supervise.StatusFile), 0)
 	if errors.Is(err, unix.ENOENT) {
-		return nil, errors.New("the supervisor inside has not reported yet")
+		return supervise.Status{}, errors.New("the supervisor inside has not reported yet")
 	}
 	if err != nil {
-		return nil, err
+		return supervise.Status{}, err
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(errors.New("the supervisor's status is not a file"), err)
+		return supervise.Status{}, errors.Join(errors.New("the supervisor's status is not a file"), err)
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxStatus))
 	if err != nil {
-		return nil, fmt.Errorf("reading the supervisor's status: %w", err)
+		return supervise.Status{}, fmt.Errorf("reading the supervisor's status: %w", err)
 	}
 	var status supervise.Status
 	if err := json.Unmarshal(data, &status); err != nil {
-		return nil, fmt.Errorf("decoding the supervisor's status: %w", err)
+		return supervise.Status{}, fmt.Errorf("decoding the supervisor's status: %w", err)
 	}
-	return status.Components, nil
+	return status, nil
 }

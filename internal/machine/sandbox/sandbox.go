@@ -79,8 +79,11 @@ func (p *Provider) Ensure(ctx context.Context, desired machine.Desired) (machine
 	defer lock.Close()
 
 	first, err := p.firstProcess(desired.ID)
+	if err == nil && first != 0 && !desired.AtStart {
+		err = p.update(desired, first)
+	}
 	if err != nil || first != 0 {
-		return p.observe(first), err
+		return p.observe(desired, first), err
 	}
 	if left, err := p.options.Cgroups.Processes(p.group(desired.ID)); err != nil || len(left) > 0 {
 		// The kernel is ending what the first process left, or a launch was cut off.
@@ -91,7 +94,7 @@ func (p *Provider) Ensure(ctx context.Context, desired machine.Desired) (machine
 		return machine.Status{}, fmt.Errorf("starting machine %s: %w", desired.ID, err)
 	}
 	first, err = p.firstProcess(desired.ID)
-	return p.observe(first), err
+	return p.observe(desired, first), err
 }
 
 // start makes what the machine needs, in an order in which each step finds the
@@ -221,21 +224,22 @@ func (p *Provider) List(context.Context) ([]string, error) {
 }
 
 // observe says how a machine with that first process stands.
-func (p *Provider) observe(first int) machine.Status {
+func (p *Provider) observe(desired machine.Desired, first int) machine.Status {
 	if first == 0 {
 		return machine.Status{Message: "the machine has no first process"}
 	}
 	status := machine.Status{Running: true, NetworkNamespace: fmt.Sprintf("/proc/%d/ns/net", first)}
-	components, err := readComponents(first)
+	seen, err := readStatus(first)
 	if err != nil {
 		status.Message = err.Error()
 		return status
 	}
-	status.Components = components
-	for _, component := range components {
-		if component.Waiting != "" {
+	status.Components = seen.Components
+	status.Outdated = seen.Revision != desired.Spec().Revision
+	for _, component := range seen.Components {
+		status.Outdated = status.Outdated || component.Outdated
+		if component.Waiting != "" && status.Message == "" {
 			status.Message = component.Name + " waits: " + component.Waiting
-			break
 		}
 	}
 	return status

@@ -13,8 +13,6 @@ import (
 func notBuilt() []arm.Route {
 	get, put, post, patch, del := http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete
 	lines := []struct{ method, pattern, what string }{
-		{post, aCluster + "/rotateClusterCertificates", "Rotating a cluster's certificates"},
-		{post, aCluster + "/rotateServiceAccountSigningKeys", "Rotating a cluster's service account keys"},
 		{post, aCluster + "/resetServicePrincipalProfile", "Resetting a cluster's service principal"},
 		{post, aCluster + "/resetAADProfile", "Resetting a cluster's directory profile"},
 		{get, inLocation + "/meshRevisionProfiles", "Service meshes"},

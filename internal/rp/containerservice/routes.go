@@ -53,6 +53,7 @@ func (p *Provider) Routes() []arm.Route {
 	}
 	versions := &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: apiVersions()}
 	routes = append(routes, p.powerRoutes()...)
+	routes = append(routes, p.rotationRoutes()...)
 	routes = append(routes, p.maintenanceRoutes()...)
 	routes = append(routes, p.poolRoutes()...)
 	routes = append(routes, notBuilt()...)
@@ -60,6 +61,7 @@ func (p *Provider) Routes() []arm.Route {
 		routes[i].Versions = versions
 	}
 	routes = append(routes, p.upgradeRoutes()...)
+	routes = append(routes, p.berthRotationRoutes()...)
 	// Who may see an operation is decided by the resource that it works on.
 	polling := &arm.VersionTable{ResourceType: "locations/operations", Location: p.Location, Versions: append(apiVersions(), operationVersion)}
 	return append(routes,

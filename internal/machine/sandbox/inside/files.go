@@ -28,7 +28,7 @@ func writeFiles(record Record) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	spec, err := json.Marshal(supervise.Spec{Components: record.Desired.Components})
+	spec, err := json.Marshal(record.Desired.Spec())
 	if err != nil {
 		return err
 	}
