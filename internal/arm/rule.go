@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func (r Rule) String() string {
 	case len(r.Values) > 0:
 		return "one of " + strings.Join(r.Values, ", ")
 	case r.Most != 0:
-		return fmt.Sprintf("%v to %v", r.Least, r.Most)
+		return strconv.FormatFloat(r.Least, 'f', -1, 64) + " to " + strconv.FormatFloat(r.Most, 'f', -1, 64)
 	case r.Form != "":
 		return r.Form
 	case r.Items == 1:

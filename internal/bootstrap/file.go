@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/pki"
@@ -95,6 +96,10 @@ func (n Node) kubeletConfig() object {
 		"volumePluginDir":           "/var/lib/kubelet/volumeplugins",
 		"nodeStatusUpdateFrequency": "5s",
 		"serializeImagePulls":       false,
+	}
+	maps.Copy(config, n.Kubelet)
+	if _, chosen := n.Kubelet["cpuCFSQuotaPeriod"]; chosen { // upstream has it behind a gate
+		config["featureGates"] = object{"KubeletInUserNamespace": true, "CustomCPUCFSQuotaPeriod": true}
 	}
 	if len(n.Taints) > 0 {
 		var taints []taint

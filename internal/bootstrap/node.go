@@ -49,6 +49,8 @@ type Node struct {
 	// Labels and Taints are set when the node registers; a taint is key=value:Effect or key:Effect.
 	Labels map[string]string
 	Taints []string
+	// Kubelet are fields of the KubeletConfiguration over those of every node.
+	Kubelet map[string]any
 	// ProviderID is the node's spec.providerID.
 	ProviderID string
 	// APIServer is the URL of the API server, without a path.

@@ -40,6 +40,9 @@ type Desired struct {
 	IDRangeStart int
 	// Files are written into the machine's root before it starts, by absolute path.
 	Files map[string]File
+	// Sysctls are settings below net. of the machine's own network namespace, by
+	// their names (net.core.somaxconn).
+	Sysctls map[string]string
 	// Components run inside the machine, under its first process.
 	Components []supervise.Component
 	// AtStart says that Files and Components are for the next start: a machine that

@@ -106,6 +106,17 @@ type MachineSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	NodeImageVersion string `json:"nodeImageVersion,omitempty"`
+	// Zone is the failure domain of the pool's that the machine is in; empty for none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	Zone string `json:"zone,omitempty"`
+	// KubeletConfig and Sysctls are the pool's when the machine was made.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	KubeletConfig *KubeletConfig `json:"kubeletConfig,omitempty"`
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	Sysctls map[string]string `json:"sysctls,omitempty"`
 	// Drain is there while the machine is to leave.
 	// +optional
 	Drain *MachineDrain `json:"drain,omitempty"`
@@ -128,6 +139,9 @@ type MachineStatus struct {
 	// KubeletVersion is what the node reports.
 	// +optional
 	KubeletVersion string `json:"kubeletVersion,omitempty"`
+	// NodeProfile names the labels and taints of the pool that the node has.
+	// +optional
+	NodeProfile string `json:"nodeProfile,omitempty"`
 	// NodeImage is the name of the node image that the machine was made from.
 	// +optional
 	NodeImage string `json:"nodeImage,omitempty"`

@@ -205,13 +205,25 @@ type AgentPoolProfile struct {
 	// +kubebuilder:validation:MaxItems=1000
 	// +optional
 	LeavingMachines []string `json:"leavingMachines,omitempty"`
-	// NodeLabels are set on every node of the pool when it registers.
+	// NodeLabels are kept on every node of the pool.
 	// +optional
 	NodeLabels map[string]string `json:"nodeLabels,omitempty"`
-	// NodeTaints are key=value:effect, set when a node registers.
+	// NodeTaints are key=value:effect, kept on every node of the pool.
 	// +listType=atomic
 	// +optional
 	NodeTaints []string `json:"nodeTaints,omitempty"`
+	// AvailabilityZones are the failure domains, 1 to 3, that the nodes are spread
+	// over evenly; empty for none.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=3
+	// +optional
+	AvailabilityZones []string `json:"availabilityZones,omitempty"`
+	// KubeletConfig are settings of the nodes' kubelets.
+	// +optional
+	KubeletConfig *KubeletConfig `json:"kubeletConfig,omitempty"`
+	// Sysctls are kernel settings of the nodes, by their names (net.core.somaxconn).
+	// +optional
+	Sysctls map[string]string `json:"sysctls,omitempty"`
 	// Tags are the caller's own key and value pairs.
 	// +optional
 	Tags map[string]string `json:"tags,omitempty"`

@@ -120,6 +120,9 @@ func Choice(command *cobra.Command, value *string, name, usage string, choices .
 // requiredMark shows in the help which flags a command cannot do without.
 const requiredMark = " [required]"
 
+// Require makes a flag of the command one that it cannot do without.
+func Require(command *cobra.Command, flag string) { require(command, flag) }
+
 func require(command *cobra.Command, flag string) {
 	must(command.MarkFlagRequired(flag))
 	command.Flags().Lookup(flag).Usage += requiredMark

@@ -11,6 +11,7 @@ import (
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/controller/nodeprofile"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -97,7 +98,8 @@ func (p *grow) make(ctx context.Context, s *scope, slot *slot) error {
 
 // machineSpec is all of a machine but what was allocated to it one by one.
 func machineSpec(s *scope, slot *slot) v1alpha1.MachineSpec {
-	cluster, profile := s.cluster.Spec, s.pool.Spec.Profile
+	cluster, profile, zone := s.cluster.Spec, s.pool.Spec.Profile, s.zone()
+	wanted := nodeprofile.Of(s.cluster, profile, zone)
 	set := slot.nodeName[:len(slot.nodeName)-indexDigits]
 	return v1alpha1.MachineSpec{
 		ClusterName: s.cluster.Name, AgentPoolName: s.pool.Name, HostName: naming.LocalHost,
@@ -108,7 +110,7 @@ func machineSpec(s *scope, slot *slot) v1alpha1.MachineSpec {
 		VMSize: profile.VMSize, OSDiskSizeGB: profile.OSDiskSizeGB, MaxPods: profile.MaxPods,
 		KubernetesVersion: profile.OrchestratorVersion,
 		Address:           slot.port.Address, PodCIDR: slot.port.PodCIDR,
-		Labels: labels(s), Taints: profile.NodeTaints, PowerState: profile.PowerState,
-		NodeImageVersion: profile.NodeImageVersion,
+		Labels: wanted.Labels, Taints: wanted.Taints, PowerState: profile.PowerState,
+		NodeImageVersion: profile.NodeImageVersion, Zone: zone, KubeletConfig: profile.KubeletConfig, Sysctls: profile.Sysctls,
 	}
 }

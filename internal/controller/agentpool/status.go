@@ -128,7 +128,9 @@ func (s *scope) machinesOutcome() condition.Outcome {
 			deleting++
 		case slot.deleting():
 			deleting++
-		case slot.machine != nil && v1alpha1.ConditionTrue(slot.machine.Status.Conditions, v1alpha1.ConditionReady):
+		case slot.isReady() && !s.isProfiled(slot) && blocking.Reason == "":
+			blocking = condition.Waiting(slot.nodeName + ": waiting for the pool's labels and taints to be on the node")
+		case slot.isReady():
 			ready++
 		case blocking.Reason == "":
 			blocking = slot.outcome()

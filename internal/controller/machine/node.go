@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/nodeprofile"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -59,16 +60,19 @@ func readiness(found *corev1.Node) condition.Outcome {
 	return condition.Waiting("waiting for the kubelet to report")
 }
 
-// complete writes into the node what is missing.
+// complete writes into the node what is missing, and takes away what its pool
+// no longer wants on it.
 func (p *node) complete(ctx context.Context, s *scope) error {
 	changed := s.node.DeepCopy()
+	registered := nodeprofile.Profile{Labels: s.machine.Spec.Labels, Taints: s.machine.Spec.Taints}
+	wanted, tainted := registered, false
+	if s.pool != nil && s.cluster != nil { // what the pool wants may change during the life of a machine
+		wanted = nodeprofile.Of(s.cluster, s.pool.Spec.Profile, s.machine.Spec.Zone)
+		tainted = wanted.Apply(changed, registered)
+	}
 	if changed.Labels == nil {
 		changed.Labels = map[string]string{}
 	}
-	if s.pool != nil { // the pool's labels may change during the life of a machine
-		maps.Copy(changed.Labels, s.pool.Spec.Profile.NodeLabels)
-	}
-	maps.Copy(changed.Labels, s.machine.Spec.Labels)
 	if _, ok := changed.Labels[roleLabel]; !ok {
 		changed.Labels[roleLabel] = ""
 	}
@@ -76,12 +80,18 @@ func (p *node) complete(ctx context.Context, s *scope) error {
 		changed.Spec.PodCIDR = s.machine.Spec.PodCIDR
 		changed.Spec.PodCIDRs = []string{s.machine.Spec.PodCIDR}
 	}
-	if maps.Equal(changed.Labels, s.node.Labels) && changed.Spec.PodCIDR == s.node.Spec.PodCIDR {
+	if !tainted && maps.Equal(changed.Labels, s.node.Labels) && changed.Spec.PodCIDR == s.node.Spec.PodCIDR &&
+		changed.Annotations[nodeprofile.Annotation] == s.node.Annotations[nodeprofile.Annotation] {
+		s.profile = wanted.Digest()
 		return nil
 	}
-	err := s.tenant.Client.Patch(ctx, changed, client.MergeFrom(s.node))
-	if client.IgnoreNotFound(err) != nil {
+	patch := client.MergeFrom(s.node)
+	if tainted { // a patch replaces the whole list, which others change, too
+		patch = client.MergeFromWithOptions(s.node, client.MergeFromWithOptimisticLock{})
+	}
+	if err := s.tenant.Client.Patch(ctx, changed, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("completing node %s: %w", s.node.Name, err)
 	}
+	s.node, s.profile = changed, wanted.Digest()
 	return nil
 }

@@ -29,6 +29,8 @@ type scope struct {
 	nodeKnown bool
 	// nodeReady is set by the phase node, nil while nothing is known.
 	nodeReady *condition.Outcome
+	// profile names the labels and taints that the phase node gave the node.
+	profile string
 	// drained is set by the phase drain; nil for a machine that is not to leave.
 	drained *condition.Outcome
 	// bootstrapped is set by the phase of this name, from then on for ever;

@@ -35,6 +35,9 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope) error {
 	}
 	if s.node != nil {
 		status.NodeUID = string(s.node.UID)
+		if s.profile != "" {
+			status.NodeProfile = s.profile
+		}
 		status.KubeletVersion = s.node.Status.NodeInfo.KubeletVersion
 	}
 	return c.patchStatus(ctx, original, s.machine)

@@ -101,7 +101,7 @@ func desiredMachine(object *containerservice.Machine, cluster surroundings, arti
 	return machine.Desired{
 		ID: object.Spec.Incarnation, NodeName: object.Spec.NodeName, Size: size, DiskGiB: int(object.Spec.OSDiskSizeGB),
 		Image: artifacts.NodeImage, Binaries: machineBinaries(artifacts.Binaries), CNI: artifacts.CNI, ImageArchives: artifacts.ImageArchives,
-		IDRangeStart: int(object.Spec.IDRangeStart), Files: files, Components: components,
+		IDRangeStart: int(object.Spec.IDRangeStart), Sysctls: object.Spec.Sysctls, Files: files, Components: components,
 	}, nil
 }
 
@@ -125,6 +125,7 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 		BootstrapToken:      string(cluster.secret[secretToken]),
 		ProxyCert:           cluster.secret[secretProxyCert],
 		ProxyKey:            cluster.secret[secretProxyKey],
+		Kubelet:             kubeletSettings(object.Spec.KubeletConfig),
 		PauseImage:          artifacts.Images["pause"],
 		ImageArchives:       artifacts.ImageArchives,
 	}, nil

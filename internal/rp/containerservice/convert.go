@@ -160,6 +160,7 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 	p := poolDraft{draft: d, path: path, old: old, pool: &pool}
 	p.version(request.OrchestratorVersion)
 	p.settings(request)
+	p.nodeConfig(request)
 	p.validate()
 	if old != nil {
 		p.validateChange()

@@ -114,7 +114,7 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	if err := admitStopped(cluster, name); err != nil {
 		return nil, err
 	}
-	d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}, apiVersion: r.APIVersion}
+	d := &draft{old: cluster, next: cluster.DeepCopy(), fields: &arm.FieldErrors{}, apiVersion: r.APIVersion, ignoreBudgets: ignoresBudgets(r)}
 	var request agentPoolRequest
 	if err := d.decode(p.poolSchema, r.Body, &request); err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func (p *Provider) deletePool(w http.ResponseWriter, r *arm.Request) error {
 				return err
 			}
 		}
-		d.ignoreBudgets = strings.EqualFold(r.URL.Query().Get("ignore-pod-disruption-budget"), "true")
+		d.ignoreBudgets = ignoresBudgets(r)
 		id, err := p.write(r.Context(), r, d, name, meta.VerbDelete)
 		if err != nil {
 			return err
@@ -192,6 +192,11 @@ func (p *Provider) deletePool(w http.ResponseWriter, r *arm.Request) error {
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	})
+}
+
+// ignoresBudgets says that pods may be deleted which a PodDisruptionBudget protects.
+func ignoresBudgets(r *arm.Request) bool {
+	return strings.EqualFold(r.URL.Query().Get("ignore-pod-disruption-budget"), "true")
 }
 
 // admitPoolDelete keeps a cluster from losing its last pool of mode System.

@@ -37,7 +37,7 @@ func (p *Provider) act(w http.ResponseWriter, r *arm.Request, verb meta.Verb,
 		if err := admitVerb(cluster, name, verb); err != nil {
 			return err
 		}
-		d := &draft{old: cluster, next: cluster.DeepCopy()}
+		d := &draft{old: cluster, next: cluster.DeepCopy(), ignoreBudgets: ignoresBudgets(r)}
 		changed, err := change(d, d.next.AgentPool(name))
 		if err != nil {
 			return err

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
-	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/rp/resources"
 )
@@ -130,26 +129,12 @@ func checkTaint(taint string) string {
 	}
 }
 
-// validateChange checks what may not, or not yet, change in a pool that exists.
+// validateChange checks what may not change in a pool that exists.
 func (p poolDraft) validateChange() {
-	fixed := func(property string, same bool) {
-		if !same {
-			p.fields.Add(arm.CodeChangeNotAllowed, p.at(property), "Changing property '%s' of the agent pool '%s' is not allowed. Make a new pool with it and delete this one.", p.at(property), p.pool.Name)
-		}
-	}
-	fixed("vmSize", p.pool.VMSize == p.old.VMSize)
-	fixed("osDiskSizeGB", p.pool.OSDiskSizeGB == p.old.OSDiskSizeGB)
-	fixed("maxPods", p.pool.MaxPods == p.old.MaxPods)
+	p.fixed("vmSize", p.pool.VMSize == p.old.VMSize)
+	p.fixed("osDiskSizeGB", p.pool.OSDiskSizeGB == p.old.OSDiskSizeGB)
+	p.fixed("maxPods", p.pool.MaxPods == p.old.MaxPods)
 	p.validatePower()
-	// Nodes get these when they register, and nothing changes them later yet.
-	later := func(property string, same bool) {
-		if !same {
-			p.fields.Add(arm.CodeNotImplemented, p.at(property), "Changing '%s' of the agent pool '%s' after its creation is not built yet. Make a new pool instead.", p.at(property), p.pool.Name)
-		}
-	}
-	later("mode", p.pool.Mode == p.old.Mode)
-	later("nodeLabels", maps.Equal(p.pool.NodeLabels, p.old.NodeLabels))
-	later("nodeTaints", slices.Equal(p.pool.NodeTaints, p.old.NodeTaints))
 }
 
 func validPoolName(name string) bool {

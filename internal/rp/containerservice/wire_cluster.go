@@ -92,6 +92,7 @@ func poolView(c *containerservicev1alpha1.ManagedCluster, profile *containerserv
 	if settings := upgradeSettingsBody(profile.UpgradeSettings); len(settings) > 0 {
 		body["upgradeSettings"] = settings
 	}
+	nodeConfigBody(body, profile)
 	if len(profile.NodeLabels) > 0 {
 		body["nodeLabels"] = profile.NodeLabels
 	}

@@ -56,7 +56,7 @@ type poolUpgradeRequest struct {
 	MaxSurge                  string `json:"maxSurge"`
 	MaxUnavailable            string `json:"maxUnavailable"`
 	DrainTimeoutInMinutes     int32  `json:"drainTimeoutInMinutes"`
-	NodeSoakDurationInMinutes int32  `json:"nodeSoakDurationInMinutes"`
+	NodeSoakDurationInMinutes *int32 `json:"nodeSoakDurationInMinutes"`
 	UndrainableNodeBehavior   string `json:"undrainableNodeBehavior"`
 }
 
@@ -75,7 +75,10 @@ type poolRequest struct {
 	PowerState          struct {
 		Code string `json:"code"`
 	} `json:"powerState"`
-	Tags map[string]string `json:"tags"`
+	Tags              map[string]string `json:"tags"`
+	AvailabilityZones []string          `json:"availabilityZones"`
+	KubeletConfig     *kubeletRequest   `json:"kubeletConfig"`
+	LinuxOSConfig     *systemRequest    `json:"linuxOSConfig"`
 }
 
 // agentPoolRequest is what acts in the body of an agent pool.

@@ -2,9 +2,11 @@ package nodepool
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -12,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth.dev/berth/internal/cli/argument"
-	"berth.dev/berth/internal/cli/operation"
 	"berth.dev/berth/internal/cli/session"
 )
 
@@ -30,17 +31,22 @@ type addFlags struct {
 	labels            map[string]*string
 	taints            []*string
 	tags              map[string]*string
+	zones             []*string
+	kubeletConfig     string
+	linuxOSConfig     string
 	noWait            bool
+	replace           replaceFlags
 }
 
 func newAdd(s *session.Session) *cobra.Command {
-	flags := addFlags{mode: "User", labels: map[string]*string{}, tags: map[string]*string{}}
+	flags := &addFlags{mode: "User", labels: map[string]*string{}, tags: map[string]*string{}}
 	command := &cobra.Command{
 		Use:   "add",
 		Short: "Add a node pool to a managed cluster",
 		Args:  cobra.NoArgs,
 		Example: `  berth aks nodepool add --resource-group demo --cluster-name demo --name batch --node-count 1
-  berth aks nodepool add -g demo --cluster-name demo -n gold -s Standard_D4s_v5 --labels tier=gold --node-taints gold=only:NoSchedule`,
+  berth aks nodepool add -g demo --cluster-name demo -n gold -s Standard_D4s_v5 --labels tier=gold --node-taints gold=only:NoSchedule
+  berth aks nodepool add -g demo --cluster-name demo -n spread --zones 1 2 3 --kubelet-config kubelet.json --max-surge 1`,
 		RunE: func(command *cobra.Command, _ []string) error { return add(command.Context(), s, flags) },
 	}
 	flags.bind(s, command)
@@ -51,6 +57,10 @@ func newAdd(s *session.Session) *cobra.Command {
 	argument.Pairs(command, flags.labels, "labels", "Kubernetes labels of the nodes, parted by blanks: key=value ...")
 	argument.Words(command, &flags.taints, "node-taints", "Kubernetes taints of the nodes: key=value:effect, ...")
 	argument.Pairs(command, flags.tags, "tags", "tags, parted by blanks: key[=value] ...")
+	argument.Words(command, &flags.zones, "zones", "failure domains that the nodes are spread over, parted by blanks: 1 2 3")
+	flags.replace.bind(command)
+	command.Flags().StringVar(&flags.kubeletConfig, "kubelet-config", "", "file with settings of the kubelet, as JSON: {\"podMaxPids\": 500}")
+	command.Flags().StringVar(&flags.linuxOSConfig, "linux-os-config", "", "file with settings of the operating system, as JSON: {\"sysctls\": {\"netCoreSomaxconn\": 8192}}")
 	argument.NoWait(command, &flags.noWait)
 	command.Flags().Int32Var(&flags.nodeOSDiskSize, "node-osdisk-size", 0, "size of each node's disk in GB (0: the service's default)")
 	command.Flags().Int32VarP(&flags.maxPods, "max-pods", "m", 0, "pods on a node at most (0: the service's default)")
@@ -58,14 +68,14 @@ func newAdd(s *session.Session) *cobra.Command {
 }
 
 // pool is the resource that the flags ask for.
-func (f addFlags) pool() armcontainerservice.AgentPool {
+func (f *addFlags) pool() (resource, error) {
 	properties := &armcontainerservice.ManagedClusterAgentPoolProfileProperties{
 		Count:      &f.nodeCount,
 		VMSize:     &f.nodeVMSize,
 		Mode:       to.Ptr(armcontainerservice.AgentPoolMode(f.mode)),
 		OSType:     to.Ptr(armcontainerservice.OSTypeLinux),
 		Type:       to.Ptr(armcontainerservice.AgentPoolTypeVirtualMachineScaleSets),
-		NodeTaints: f.taints,
+		NodeTaints: f.taints, AvailabilityZones: f.zones,
 	}
 	if f.kubernetesVersion != "" {
 		properties.OrchestratorVersion = &f.kubernetesVersion
@@ -82,10 +92,40 @@ func (f addFlags) pool() armcontainerservice.AgentPool {
 	if len(f.tags) > 0 {
 		properties.Tags = f.tags
 	}
-	return armcontainerservice.AgentPool{Properties: properties}
+	content, err := json.Marshal(armcontainerservice.AgentPool{Properties: properties})
+	if err != nil {
+		return nil, err
+	}
+	pool := resource{}
+	if err := json.Unmarshal(content, &pool); err != nil {
+		return nil, err
+	}
+	f.replace.edit(pool)
+	for property, file := range map[string]string{"kubeletConfig": f.kubeletConfig, "linuxOSConfig": f.linuxOSConfig} {
+		if file == "" {
+			continue
+		}
+		if pool.section("")[property], err = settings(file); err != nil {
+			return nil, err
+		}
+	}
+	return pool, nil
 }
 
-func add(ctx context.Context, s *session.Session, flags addFlags) error {
+// settings reads a file of settings, whose names and values the service judges.
+func settings(file string) (map[string]any, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var settings map[string]any
+	if err := json.Unmarshal(content, &settings); err != nil {
+		return nil, fmt.Errorf("reading %s: it is no JSON object: %w", file, err)
+	}
+	return settings, nil
+}
+
+func add(ctx context.Context, s *session.Session, flags *addFlags) error {
 	pools, err := s.AgentPools()
 	if err != nil {
 		return err
@@ -93,15 +133,19 @@ func add(ctx context.Context, s *session.Session, flags addFlags) error {
 	if err := mustBeNew(ctx, pools, flags.target); err != nil {
 		return err
 	}
-	poller, err := pools.BeginCreateOrUpdate(ctx, flags.group, flags.cluster, flags.name, flags.pool(), nil)
-	if err != nil || flags.noWait {
-		return err
-	}
-	result, err := operation.Wait(ctx, s, poller, operation.Words{What: "Adding node pool " + flags.name, Look: flags.look()})
+	body, err := flags.pool()
 	if err != nil {
 		return err
 	}
-	return s.PrintResource(result.AgentPool, columns())
+	pool, err := open(s, flags.target)
+	if err != nil {
+		return err
+	}
+	response, err := pool.send(ctx, http.MethodPut, "", nil, body, "")
+	if err != nil || flags.noWait {
+		return err
+	}
+	return change{target: flags.target, what: "Adding node pool " + flags.name}.finish(ctx, s, pool, response)
 }
 
 // mustBeNew refuses to add what is there, as az does.

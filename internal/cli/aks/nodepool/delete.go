@@ -3,6 +3,7 @@ package nodepool
 import (
 	"context"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 	"github.com/spf13/cobra"
 
 	"berth.dev/berth/internal/cli/argument"
@@ -12,7 +13,8 @@ import (
 
 type deleteFlags struct {
 	target
-	noWait bool
+	ignoreBudgets bool
+	noWait        bool
 }
 
 func newDelete(s *session.Session) *cobra.Command {
@@ -22,10 +24,11 @@ func newDelete(s *session.Session) *cobra.Command {
 		Short: "Delete a node pool with its nodes",
 		Args:  cobra.NoArgs,
 		Example: `  berth aks nodepool delete --resource-group demo --cluster-name demo --name batch
-  berth aks nodepool delete -g demo --cluster-name demo -n batch --no-wait`,
+  berth aks nodepool delete -g demo --cluster-name demo -n batch --ignore-pdb --no-wait`,
 		RunE: func(command *cobra.Command, _ []string) error { return remove(command.Context(), s, flags) },
 	}
 	flags.bind(s, command)
+	ignoreBudgets(command, &flags.ignoreBudgets)
 	argument.NoWait(command, &flags.noWait)
 	command.Flags().BoolP("yes", "y", false, "accepted for scripts; nothing is asked here, as in az")
 	return command
@@ -40,7 +43,8 @@ func remove(ctx context.Context, s *session.Session, flags deleteFlags) error {
 	if _, err := pools.Get(ctx, flags.group, flags.cluster, flags.name, nil); err != nil {
 		return err
 	}
-	poller, err := pools.BeginDelete(ctx, flags.group, flags.cluster, flags.name, nil)
+	poller, err := pools.BeginDelete(ctx, flags.group, flags.cluster, flags.name,
+		&armcontainerservice.AgentPoolsClientBeginDeleteOptions{IgnorePodDisruptionBudget: &flags.ignoreBudgets})
 	if err != nil || flags.noWait {
 		return err
 	}

@@ -21,10 +21,17 @@ func NewCommand(s *session.Session) *cobra.Command {
 	command.AddCommand(
 		newAdd(s),
 		newDelete(s),
+		newDeleteMachines(s),
+		newGetUpgrades(s),
 		newList(s),
 		newOperationAbort(s),
+		newRollback(s),
 		newScale(s),
 		newShow(s),
+		newStart(s),
+		newStop(s),
+		newUpdate(s),
+		newUpgrade(s),
 		newWait(s),
 	)
 	return command

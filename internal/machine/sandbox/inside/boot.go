@@ -62,7 +62,7 @@ func setUp(input *os.File) error {
 		{"reporting the machine's size", func() error { return reportSize(record.Desired.Size) }},
 		{"sharing mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "") }},
 		{"naming the machine", func() error { return unix.Sethostname([]byte(record.Desired.NodeName)) }},
-		{"setting up the network namespace", setUpNetwork},
+		{"setting up the network namespace", func() error { return setUpNetwork(record.Desired.Sysctls) }},
 		{"raising the file limit", raiseFileLimit},
 		{"writing files", func() error { return writeFiles(record) }},
 		{"opening the console", openConsole},

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -70,8 +71,8 @@ func identityFiles(desired machine.Desired) map[string]machine.File {
 }
 
 // setUpNetwork brings loopback up and lets the machine forward: it is a router
-// to its pods.
-func setUpNetwork() error {
+// to its pods. The settings are of the machine's own network namespace.
+func setUpNetwork(settings map[string]string) error {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -87,6 +88,11 @@ func setUpNetwork() error {
 	loopback.SetUint16(loopback.Uint16() | unix.IFF_UP)
 	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, loopback); err != nil {
 		return fmt.Errorf("bringing loopback up: %w", err)
+	}
+	for name, value := range settings {
+		if err := os.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), []byte(value), 0o644); err != nil {
+			return fmt.Errorf("setting %s to %s: %w", name, value, err)
+		}
 	}
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)
 }

@@ -1,6 +1,10 @@
 package property
 
-import "berth.dev/berth/internal/arm"
+import (
+	"slices"
+
+	"berth.dev/berth/internal/arm"
+)
 
 // Pool is every property of an agent pool as a resource of its own.
 func Pool() []arm.Property {
@@ -13,7 +17,7 @@ func Pool() []arm.Property {
 
 // poolProperties is every property of an agent pool, below a path.
 func poolProperties(p string) []arm.Property {
-	return append(rollProperties(p+"upgradeSettings"), []arm.Property{
+	return slices.Concat(rollProperties(p+"upgradeSettings"), kubeletProperties(p+"kubeletConfig"), systemProperties(p+"linuxOSConfig"), []arm.Property{
 		acts(p+"name", arm.String),
 		acts(p+"count", arm.Integer), acts(p+"vmSize", arm.String), acts(p+"mode", arm.String),
 		acts(p+"osDiskSizeGB", arm.Integer), acts(p+"maxPods", arm.Integer), acts(p+"orchestratorVersion", arm.String),
@@ -45,8 +49,8 @@ func poolProperties(p string) []arm.Property {
 		refused(p+"enableAutoScaling", arm.Boolean, "the cluster autoscaler is not built"),
 		refused(p+"minCount", arm.Integer, "the cluster autoscaler is not built").Between(0, 1000),
 		refused(p+"maxCount", arm.Integer, "the cluster autoscaler is not built").Between(0, 1000),
-		refused(p+"availabilityZones", arm.Array, "availability zones are not built"),
-		acts(p+"availabilityZones[]", arm.String),
+		acts(p+"availabilityZones", arm.Array),
+		acts(p+"availabilityZones[]", arm.String).OneOf("1", "2", "3"),
 		refused(p+"enableNodePublicIP", arm.Boolean, "public addresses of nodes are not built"),
 		refused(p+"nodePublicIPPrefixID", arm.String, "public addresses of nodes are not built").Like(anID, idForm),
 		refused(p+"vnetSubnetID", arm.String, "subnets of one's own are not built").Like(anID, idForm),
@@ -72,8 +76,6 @@ func poolProperties(p string) []arm.Property {
 		acts(p+"gpuProfile", arm.Object),
 		refused(p+"gpuProfile.driver", arm.String, "GPUs are not built").OneOf("Install", "None"),
 		refused(p+"gpuProfile.driverType", arm.String, "GPUs are not built"),
-		refused(p+"kubeletConfig", arm.Any, "settings of the kubelet are not built"),
-		refused(p+"linuxOSConfig", arm.Any, "settings of the operating system are not built"),
 		acts(p+"windowsProfile", arm.Object),
 		refused(p+"windowsProfile.disableOutboundNat", arm.Boolean, "Windows nodes are not built"),
 		refused(p+"messageOfTheDay", arm.String, "nodes have no logins to greet").Like(inBase64, base64Form),
@@ -89,7 +91,7 @@ func poolProperties(p string) []arm.Property {
 		refused(p+"securityProfile.enableSecureBoot", arm.Boolean, "secure boot is not built"),
 		inertOnly(p+"securityProfile.sshAccess", arm.String, "nodes have no SSH server", "LocalUser", "Disabled"),
 		inertOnly(p+"localDNSProfile", arm.Any, "local DNS is not built", "Disabled"),
-	}...)
+	})
 }
 
 // rollProperties are how the nodes of a pool are replaced, below a path.

@@ -1,4 +1,4 @@
-package agentpool
+package nodeprofile
 
 import (
 	"strings"
