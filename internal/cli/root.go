@@ -19,6 +19,7 @@ import (
 	"berth.dev/berth/internal/cli/failure"
 	"berth.dev/berth/internal/cli/group"
 	"berth.dev/berth/internal/cli/release"
+	"berth.dev/berth/internal/cli/role"
 	"berth.dev/berth/internal/cli/service"
 	"berth.dev/berth/internal/cli/session"
 	"berth.dev/berth/internal/cli/version"
@@ -49,6 +50,7 @@ func NewRoot(s *session.Session) *cobra.Command {
 		group.NewCommand(s),
 		aks.NewCommand(s),
 		ad.NewCommand(s),
+		role.NewCommand(s),
 	)
 	add(root, "For the operator:", append(service.Commands(), release.NewCommand())...)
 	root.AddCommand(version.NewCommand(s, service.Version()))

@@ -2,18 +2,13 @@ package ad
 
 import (
 	"context"
-	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"berth.dev/berth/internal/cli/failure"
+	"berth.dev/berth/internal/cli/role"
 	"berth.dev/berth/internal/cli/session"
 )
-
-const rolesVersion = "?api-version=2022-04-01"
 
 type rbacFlags struct {
 	name, role string
@@ -54,9 +49,13 @@ func createForRBAC(ctx context.Context, s *session.Session, flags rbacFlags, lif
 	if err != nil {
 		return err
 	}
-	var role string
+	roles, err := role.Open(s)
+	if err != nil {
+		return err
+	}
+	var definition string
 	if flags.role != "" {
-		if role, err = d.role(ctx, flags.role, flags.scopes[0]); err != nil {
+		if definition, err = roles.Definition(ctx, flags.role, flags.scopes[0]); err != nil {
 			return err
 		}
 	}
@@ -65,7 +64,7 @@ func createForRBAC(ctx context.Context, s *session.Session, flags rbacFlags, lif
 		return err
 	}
 	for _, scope := range flags.scopes {
-		if err := d.assign(ctx, made.ID, role, scope); err != nil {
+		if _, err := roles.Give(ctx, made.ID, definition, scope); err != nil {
 			s.Inform("The service principal %s was made, but has no secret yet and not all roles. Delete it with: berth ad sp delete --id %s", made.AppID, made.AppID)
 			return err
 		}
@@ -76,32 +75,4 @@ func createForRBAC(ctx context.Context, s *session.Session, flags rbacFlags, lif
 		return err
 	}
 	return s.Print(login{AppID: made.AppID, DisplayName: made.DisplayName, Password: secret, Tenant: made.TenantID}, loginColumns())
-}
-
-// role is the id of the role of a name or a GUID, as it can be given at a scope.
-func (d directory) role(ctx context.Context, name, scope string) (string, error) {
-	in := strings.TrimRight(scope, "/") + "/providers/Microsoft.Authorization/roleDefinitions"
-	if _, err := uuid.Parse(name); err == nil {
-		return in + "/" + name, nil
-	}
-	var found struct {
-		Value []struct {
-			ID string `json:"id"`
-		} `json:"value"`
-	}
-	filter := url.QueryEscape("roleName eq '" + strings.ReplaceAll(name, "'", "''") + "'")
-	if err := d.call(ctx, http.MethodGet, in+rolesVersion+"&$filter="+filter, nil, &found); err != nil {
-		return "", err
-	}
-	if len(found.Value) != 1 {
-		return "", failure.NotFound("there is no role '%s' that can be given at %s", name, scope)
-	}
-	return found.Value[0].ID, nil
-}
-
-// assign gives a principal a role.
-func (d directory) assign(ctx context.Context, objectID, role, scope string) error {
-	body := map[string]any{"properties": map[string]any{"roleDefinitionId": role, "principalId": objectID, "principalType": "ServicePrincipal"}}
-	path := strings.TrimRight(scope, "/") + "/providers/Microsoft.Authorization/roleAssignments/" + uuid.NewString() + rolesVersion
-	return d.call(ctx, http.MethodPut, path, body, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 )
@@ -17,6 +18,15 @@ func (s *Session) ARM() (*arm.Client, error) {
 		return nil, err
 	}
 	return arm.NewClient("berth", "v1.0.0", c.credential, c.options)
+}
+
+// Authorization makes clients of roles and their assignments.
+func (s *Session) Authorization() (*armauthorization.ClientFactory, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	return armauthorization.NewClientFactory(c.cloud.SubscriptionID, c.credential, c.options)
 }
 
 // ResourceGroups is a client of the subscription's resource groups.
@@ -35,6 +45,15 @@ func (s *Session) ManagedClusters() (*armcontainerservice.ManagedClustersClient,
 		return nil, err
 	}
 	return armcontainerservice.NewManagedClustersClient(c.cloud.SubscriptionID, c.credential, c.options)
+}
+
+// MaintenanceConfigurations is a client of when clusters may be worked on.
+func (s *Session) MaintenanceConfigurations() (*armcontainerservice.MaintenanceConfigurationsClient, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	return armcontainerservice.NewMaintenanceConfigurationsClient(c.cloud.SubscriptionID, c.credential, c.options)
 }
 
 // AgentPools is a client of the node pools of the subscription's clusters.
