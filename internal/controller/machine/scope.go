@@ -38,7 +38,7 @@ type scope struct {
 	bootstrapped bool
 	// authority is the one that signed the node's certificates, once that was seen.
 	authority string
-	tokenGone    bool
+	tokenGone bool
 }
 
 // clusterGoes says that the cluster with all its nodes is on its way out.

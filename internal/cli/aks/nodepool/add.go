@@ -141,7 +141,7 @@ func add(ctx context.Context, s *session.Session, flags *addFlags) error {
 	if err != nil {
 		return err
 	}
-	response, err := pool.send(ctx, http.MethodPut, "", nil, body, "")
+	response, err := pool.send(ctx, call{method: http.MethodPut, body: body})
 	if err != nil || flags.noWait {
 		return err
 	}

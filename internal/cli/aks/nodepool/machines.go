@@ -47,7 +47,7 @@ func deleteMachines(ctx context.Context, s *session.Session, flags *machinesFlag
 		return err
 	}
 	c := change{target: flags.target, what: fmt.Sprintf("Deleting %d nodes of node pool %s", len(flags.names), flags.name), ignoreBudgets: flags.ignoreBudgets}
-	response, err := pool.send(ctx, http.MethodPost, "deleteMachines", c.query(), map[string]any{"machineNames": flags.names}, "")
+	response, err := pool.send(ctx, call{method: http.MethodPost, action: "deleteMachines", query: c.query(), body: map[string]any{"machineNames": flags.names}})
 	if err != nil || flags.noWait {
 		return err
 	}

@@ -55,23 +55,32 @@ func open(s *session.Session, t target) (client, error) {
 		"providers/Microsoft.ContainerService/managedClusters", url.PathEscape(t.cluster), "agentPools", url.PathEscape(t.name))}, err
 }
 
-// send sends a request to the pool, or to an action of it. etag makes it one
-// that only succeeds if nobody has changed the pool since.
-func (c client) send(ctx context.Context, method, action string, query url.Values, body any, etag string) (*http.Response, error) {
-	request, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(c.arm.Endpoint(), c.path, action))
+// call is a request on a pool, or on an action of it.
+type call struct {
+	method, action string
+	query          url.Values
+	// body is sent as JSON unless it is nil.
+	body any
+	// etag makes it a request that only succeeds if nobody has changed the pool since.
+	etag string
+}
+
+func (c client) send(ctx context.Context, what call) (*http.Response, error) {
+	request, err := runtime.NewRequest(ctx, what.method, runtime.JoinPaths(c.arm.Endpoint(), c.path, what.action))
 	if err != nil {
 		return nil, err
 	}
+	query := what.query
 	if query == nil {
 		query = url.Values{}
 	}
 	query.Set("api-version", apiVersion)
 	request.Raw().URL.RawQuery = query.Encode()
-	if etag != "" {
-		request.Raw().Header.Set("If-Match", etag)
+	if what.etag != "" {
+		request.Raw().Header.Set("If-Match", what.etag)
 	}
-	if body != nil {
-		if err := runtime.MarshalAsJSON(request, body); err != nil {
+	if what.body != nil {
+		if err := runtime.MarshalAsJSON(request, what.body); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +113,7 @@ func (c change) apply(ctx context.Context, s *session.Session) error {
 	}
 	var response *http.Response
 	err = operation.RetryChanged(func() error {
-		found, err := pool.send(ctx, http.MethodGet, "", nil, nil, "")
+		found, err := pool.send(ctx, call{method: http.MethodGet})
 		if err != nil {
 			return err
 		}
@@ -119,7 +128,7 @@ func (c change) apply(ctx context.Context, s *session.Session) error {
 		if err := c.edit(body); err != nil {
 			return err
 		}
-		response, err = pool.send(ctx, http.MethodPut, "", c.query(), body, etag)
+		response, err = pool.send(ctx, call{method: http.MethodPut, query: c.query(), body: body, etag: etag})
 		return err
 	})
 	if err != nil || c.noWait {
@@ -133,7 +142,7 @@ func (c change) finish(ctx context.Context, s *session.Session, pool client, res
 	if err := c.wait(ctx, s, pool, response); err != nil {
 		return err
 	}
-	found, err := pool.send(ctx, http.MethodGet, "", nil, nil, "")
+	found, err := pool.send(ctx, call{method: http.MethodGet})
 	if err != nil {
 		return err
 	}

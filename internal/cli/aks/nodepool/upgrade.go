@@ -84,7 +84,7 @@ func upgradeImage(ctx context.Context, s *session.Session, c change) error {
 	if err != nil {
 		return err
 	}
-	response, err := pool.send(ctx, http.MethodPost, "upgradeNodeImageVersion", nil, nil, "")
+	response, err := pool.send(ctx, call{method: http.MethodPost, action: "upgradeNodeImageVersion"})
 	if err != nil || c.noWait {
 		return err
 	}
