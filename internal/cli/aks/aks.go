@@ -8,6 +8,7 @@ import (
 
 	"berth.dev/berth/internal/cli/aks/backup"
 	clustercommand "berth.dev/berth/internal/cli/aks/command"
+	"berth.dev/berth/internal/cli/aks/maintenanceconfiguration"
 	"berth.dev/berth/internal/cli/aks/nodepool"
 	"berth.dev/berth/internal/cli/output"
 	"berth.dev/berth/internal/cli/session"
@@ -40,11 +41,13 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newShow(s),
 		newStart(s),
 		newStop(s),
+		newUpdate(s),
 		newUpgrade(s),
 		newUpgradeStatus(s),
 		newWait(s),
 		clustercommand.NewCommand(s),
 		backup.NewCommand(s),
+		maintenanceconfiguration.NewCommand(s),
 		nodepool.NewCommand(s),
 	)
 	return command
