@@ -309,7 +309,7 @@ func TestEveryRouteAnswersItsRightCaller(t *testing.T) {
 
 func TestEveryRouteWantsATokenAndARole(t *testing.T) {
 	r, _, routes := routed(t)
-	if err := r.store.Create(t.Context(), stranger()); err != nil {
+	if err := r.store.Create(t.Context(), rolelessPrincipal()); err != nil {
 		t.Fatal(err)
 	}
 	token := r.tokenOf(strangerID)
@@ -352,7 +352,7 @@ func TestEveryRouteWantsATokenAndARole(t *testing.T) {
 	}
 }
 
-func stranger() *authorizationv1alpha1.ServicePrincipal {
+func rolelessPrincipal() *authorizationv1alpha1.ServicePrincipal {
 	return &authorizationv1alpha1.ServicePrincipal{ObjectMeta: metav1.ObjectMeta{Name: strangerID}, Spec: authorizationv1alpha1.ServicePrincipalSpec{
 		TenantID: tenantID, ObjectID: strangerObject, DisplayName: "stranger",
 		Passwords: []authorizationv1alpha1.PasswordCredential{{KeyID: "k", Hash: identity.HashSecret([]byte(strings.Repeat("k", 32)), secret)}},

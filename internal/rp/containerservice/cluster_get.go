@@ -40,17 +40,21 @@ func (p *Provider) listClusters(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
+	refs := make([]*containerservicev1alpha1.ManagedCluster, len(clusters)) // of a list of thousands none is copied
+	for i := range clusters {
+		refs[i] = &clusters[i]
+	}
+	page, err := arm.Page(r, refs, func(c *containerservicev1alpha1.ManagedCluster) string { return IDOf(c, meta.ScopeCluster) })
+	if err != nil {
+		return err
+	}
 	pools, err := p.pools(r.Context())
 	if err != nil {
 		return err
 	}
-	page, err := arm.Page(r, clusters, func(c containerservicev1alpha1.ManagedCluster) string { return IDOf(&c, meta.ScopeCluster) })
-	if err != nil {
-		return err
-	}
 	bodies := make([]object, 0, len(page.Value))
-	for i := range page.Value {
-		bodies = append(bodies, p.clusterBody(r, &page.Value[i], pools[page.Value[i].Name]))
+	for _, cluster := range page.Value {
+		bodies = append(bodies, p.clusterBody(r, cluster, pools[cluster.Name]))
 	}
 	return arm.WriteJSON(w, http.StatusOK, arm.List[object]{Value: bodies, NextLink: page.NextLink})
 }
