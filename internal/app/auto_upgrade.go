@@ -19,7 +19,7 @@ func (d *daemon) addAutoUpgrades(m manager.Manager, front client.Client) error {
 		return nil
 	}
 	provider, err := containerservice.NewProvider(containerservice.Options{
-		Client: front, Location: d.options.Location, Shared: d.options.shared(), AllowNoAgentPools: d.options.AllowNoAgentPools,
+		Client: front, Location: d.options.Location, Shared: d.options.shared(), Admission: &d.admission, AllowNoAgentPools: d.options.AllowNoAgentPools,
 		UpgradeSoak: d.options.UpgradeSoak, ControlPlaneSoak: d.options.ControlPlaneSoak, Now: time.Now,
 	})
 	if err != nil {

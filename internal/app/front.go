@@ -44,7 +44,7 @@ func (d *daemon) newFrontEnd(ctx context.Context, live client.Client, l *listeni
 	handler, err := frontend.New(frontend.Config{
 		Client: live, History: d.history, Tokens: tokens, Backups: d.drivers.backups, TenantID: l.identity.TenantID,
 		Location: d.options.Location, DNSZone: d.options.DNSZone, PublicURL: d.publicURL(),
-		Shared: d.options.shared(), AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
+		Shared: d.options.shared(), Admission: &d.admission, AllowNoAgentPools: d.options.AllowNoAgentPools, DNSResolvable: d.options.DNSResolvable,
 		RecordUnsupported: d.options.UnsupportedProperties == recordUnsupported,
 		UpgradeSoak:       d.options.UpgradeSoak, ControlPlaneSoak: d.options.ControlPlaneSoak,
 		Throttle: throttle.Mode(d.options.Throttle), Log: d.log, Registerer: metrics.Registry,

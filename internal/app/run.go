@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -50,6 +51,8 @@ type daemon struct {
 	management *management.Server
 	// binaries are those of the default release, by name.
 	binaries map[string]string
+	// admission is held by whoever gives out room of the hosts.
+	admission sync.Mutex
 }
 
 // Run is the daemon: it starts everything, serves until the context ends, and
@@ -221,6 +224,9 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 		return err
 	}
 	if err := d.addAutoUpgrades(m, reader); err != nil {
+		return err
+	}
+	if err := d.addPowerSchedules(m, reader); err != nil {
 		return err
 	}
 	authority, err := ensureAuthority(d.home)

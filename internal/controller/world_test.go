@@ -33,6 +33,7 @@ import (
 	"berth.dev/berth/internal/controller/managedcluster"
 	"berth.dev/berth/internal/controller/managedidentity"
 	"berth.dev/berth/internal/controller/operation"
+	"berth.dev/berth/internal/controller/powerschedule"
 	"berth.dev/berth/internal/controller/resourcegroup"
 	"berth.dev/berth/internal/controller/service"
 	"berth.dev/berth/internal/history"
@@ -171,6 +172,7 @@ func (w *world) start() {
 		{"autoupgrade", &containerservicev1.ManagedClusterList{}, autoupgrade.NewController(autoupgrade.Config{Client: c, Reader: c, Clock: w.clock, Runner: w.upgrades(c)}).Reconcile},
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
+		{"powerschedule", &containerservicev1.ManagedClusterList{}, powerschedule.NewController(c, w.clock, w.runner(c)).Reconcile},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,9 @@ type Config struct {
 	History operation.History
 	// Shared says that other front ends write to the same management API.
 	Shared bool
+	// Admission is held by whoever gives out room of the hosts in this process;
+	// nil: only this front end does.
+	Admission *sync.Mutex
 	// Tokens is the token service.
 	Tokens *identity.Service
 	// Backups is where the files of backups lie.
@@ -92,7 +96,7 @@ func New(config Config) (http.Handler, error) {
 	clusters, err := containerservice.NewProvider(containerservice.Options{
 		Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, TenantID: config.TenantID,
 		UpgradeSoak: config.UpgradeSoak, ControlPlaneSoak: config.ControlPlaneSoak, DialTenant: config.DialTenant,
-		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Shared: config.Shared, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
+		DNSResolvable: config.DNSResolvable, AllowNoAgentPools: config.AllowNoAgentPools, Shared: config.Shared, Admission: config.Admission, RecordUnsupported: config.RecordUnsupported, Now: config.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wiring Microsoft.ContainerService: %w", err)
@@ -165,21 +169,21 @@ func Server(handler http.Handler) *http.Server {
 		WriteTimeout:      90 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-	}
-}
-
-// requestTimeout is how long one request may take; ARM's own front door gives up then too.
-const requestTimeout = 60 * time.Second
 		// A stream that is reset counts until its handler has ended, so that opening
 		// and resetting streams keeps no more handlers busy than asking properly.
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: time.Minute, PingTimeout: 15 * time.Second},
+	}
+}
 
-// withTimeout bounds a request, so that a management API that hangs is
-// answered with an error and not with silence.
 // maxStreams is how many requests one connection may have in hand at once; the
 // least that RFC 9113 recommends.
 const maxStreams = 100
 
+// requestTimeout is how long one request may take; ARM's own front door gives up then too.
+const requestTimeout = 60 * time.Second
+
+// withTimeout bounds a request, so that a management API that hangs is
+// answered with an error and not with silence.
 func withTimeout(r *http.Request) (*http.Request, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	return r.WithContext(ctx), cancel

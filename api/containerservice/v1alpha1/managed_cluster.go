@@ -128,6 +128,16 @@ type ManagedClusterSpec struct {
 	// nodes' disks and nothing else; empty is Running.
 	// +optional
 	PowerState meta.PowerState `json:"powerState,omitempty"`
+	// PowerSchedules say when the cluster stops and starts by itself.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=10
+	// +optional
+	PowerSchedules []PowerSchedule `json:"powerSchedules,omitempty"`
+	// PowerSchedulesDone is the latest due time of any schedule that was seen to:
+	// nothing that was due by then is.
+	// +optional
+	PowerSchedulesDone *metav1.Time `json:"powerSchedulesDone,omitempty"`
 	// Rotations are the last replacements of authorities and keys that were asked for.
 	// +listType=map
 	// +listMapKey=kind
@@ -241,6 +251,11 @@ type ManagedClusterStatus struct {
 	// PowerState is Stopped once nothing of the cluster runs, and Running otherwise.
 	// +optional
 	PowerState meta.PowerState `json:"powerState,omitempty"`
+	// PowerSchedules is what was observed of each power schedule.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	PowerSchedules []PowerScheduleStatus `json:"powerSchedules,omitempty"`
 	// FQDN is the name of the API server in the install zone.
 	// +optional
 	FQDN string `json:"fqdn,omitempty"`

@@ -10,6 +10,7 @@ import (
 	clustercommand "berth.dev/berth/internal/cli/aks/command"
 	"berth.dev/berth/internal/cli/aks/maintenanceconfiguration"
 	"berth.dev/berth/internal/cli/aks/nodepool"
+	"berth.dev/berth/internal/cli/aks/schedule"
 	"berth.dev/berth/internal/cli/output"
 	"berth.dev/berth/internal/cli/session"
 )
@@ -49,6 +50,7 @@ func NewCommand(s *session.Session) *cobra.Command {
 		backup.NewCommand(s),
 		maintenanceconfiguration.NewCommand(s),
 		nodepool.NewCommand(s),
+		schedule.NewCommand(s),
 	)
 	return command
 }

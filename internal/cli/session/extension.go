@@ -54,7 +54,7 @@ func (e *Extension) Do(ctx context.Context, method, path string, body any) (*htt
 	if err != nil {
 		return nil, err
 	}
-	if !runtime.HasStatusCode(response, http.StatusOK, http.StatusAccepted, http.StatusNoContent) {
+	if !runtime.HasStatusCode(response, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent) {
 		return nil, runtime.NewResponseError(response)
 	}
 	return response, nil

@@ -32,6 +32,8 @@ type draft struct {
 	fields    *arm.FieldErrors
 	// apiVersion is that of the request: some defaults depend on it.
 	apiVersion string
+	// operationID is the id of the operation that the write starts; a fresh one if empty.
+	operationID string
 }
 
 // convertCluster makes the desired state out of a request: what it does not

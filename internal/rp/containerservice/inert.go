@@ -140,6 +140,7 @@ func etag(cluster *containerservicev1alpha1.ManagedCluster, scope string) string
 	} else {
 		spec := cluster.Spec.DeepCopy()
 		spec.AgentPools, spec.Operations = nil, nil
+		spec.PowerSchedules, spec.PowerSchedulesDone = nil, nil // resources of their own
 		content, _ = json.Marshal(spec)
 	}
 	space, err := uuid.Parse(tags[scope])

@@ -55,6 +55,11 @@ type Options struct {
 	DialTenant func(context.Context, *containerservicev1alpha1.ManagedCluster) (client.Reader, func(), error)
 	// Shared says that other front ends write to the same management API.
 	Shared bool
+	// Admission is held from reading how much of the hosts is given out to the
+	// write that takes more, so that two requests cannot both take the last of
+	// it. Providers of one process share it; nil: one of its own. What other
+	// processes take is in the ledger (reserve.go).
+	Admission *sync.Mutex
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -63,10 +68,7 @@ type Options struct {
 type Provider struct {
 	Options
 	clusterSchema, poolSchema *arm.Schema
-	// admission is held from reading how much of the hosts is given out to the
-	// write that takes more, so that two requests cannot both take the last of
-	// it. What other front ends take is in the ledger (reserve.go).
-	admission sync.Mutex
+	admission                 *sync.Mutex
 }
 
 // NewProvider makes a provider; it has no side effects.
@@ -82,7 +84,10 @@ func NewProvider(options Options) (*Provider, error) {
 	if options.RecordUnsupported {
 		clusters, pools = clusters.Recording(), pools.Recording()
 	}
-	return &Provider{Options: options, clusterSchema: clusters, poolSchema: pools}, nil
+	if options.Admission == nil {
+		options.Admission = &sync.Mutex{}
+	}
+	return &Provider{Options: options, clusterSchema: clusters, poolSchema: pools, admission: options.Admission}, nil
 }
 
 // GroupLabel is on every cluster, so that a list reads no others: the name of

@@ -61,6 +61,7 @@ func (p *Provider) Routes() []arm.Route {
 		routes[i].Versions = versions
 	}
 	routes = append(routes, p.upgradeRoutes()...)
+	routes = append(routes, p.powerScheduleRoutes()...)
 	routes = append(routes, p.berthRotationRoutes()...)
 	// Who may see an operation is decided by the resource that it works on.
 	polling := &arm.VersionTable{ResourceType: "locations/operations", Location: p.Location, Versions: append(apiVersions(), operationVersion)}

@@ -37,7 +37,7 @@ func (p *Provider) upgradeRoutes() []arm.Route {
 
 // BerthResourceTypes are the resource types of BerthNamespace with their api-versions.
 func (p *Provider) BerthResourceTypes() map[string][]string {
-	return map[string][]string{"managedClusters": {BerthVersion}}
+	return map[string][]string{"managedClusters": {BerthVersion}, "managedClusters/" + powerSchedules: {BerthVersion}}
 }
 
 // berthID is the path of an action of BerthNamespace on a cluster.

@@ -22,7 +22,7 @@ import (
 func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope string, verb meta.Verb) (string, error) {
 	now := metav1.NewTime(p.Now())
 	running := meta.RunningOperation{
-		Scope: scope, ID: uuid.NewString(), Verb: verb, Generation: 1, StartTime: now,
+		Scope: scope, ID: firstOf(d.operationID, uuid.NewString()), Verb: verb, Generation: 1, StartTime: now,
 		Deadline: metav1.NewTime(now.Add(timeout(d, verb))), Caller: r.Principal.ObjectID, CorrelationID: r.CorrelationID,
 		IgnoreDisruptionBudgets: d.ignoreBudgets,
 	}
@@ -71,6 +71,7 @@ func goOn(spec *containerservicev1alpha1.ManagedClusterSpec, scope string) {
 func mint(cluster *containerservicev1alpha1.ManagedCluster, fresh bool) {
 	if fresh {
 		cluster.Spec.Incarnation = naming.Incarnation()
+		cluster.Spec.PowerSchedules, cluster.Spec.PowerSchedulesDone = nil, nil // a copy is not to stop with its model
 		if cluster.Spec.IdentityType == systemAssigned {
 			cluster.Spec.IdentityPrincipalID = uuid.NewString()
 		}
