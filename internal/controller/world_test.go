@@ -55,6 +55,9 @@ type world struct {
 	api     client.WithWatch
 	tenants map[string]client.WithWatch // by API server address
 	history *memory
+	// fullDisk makes backups fail; swapped is what ran when one was taken or restored.
+	fullDisk bool
+	swapped  []string
 	// sick is the version whose API server does not come up.
 	sick string
 	// protected are the pods that cannot be evicted, with what the API server says.
@@ -134,7 +137,7 @@ func newWorld(t *testing.T) *world {
 	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
 	w.api = w.dated(generations(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker).WithStatusSubresource(
 		&containerservicev1.ManagedCluster{}, &containerservicev1.AgentPool{}, &containerservicev1.Machine{},
-		&containerservicev1.ControlPlane{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
+		&containerservicev1.ControlPlane{}, &containerservicev1.Backup{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
 		&resourcesv1.ResourceGroup{}, &resourcesv1.Operation{},
 	).Build()))
 	w.create(&hostv1.Host{
@@ -189,6 +192,7 @@ func (w *world) settle() error {
 		}
 		changed := w.agent()
 		changed = w.kubelets() || changed
+		changed = w.backups() || changed
 		if w.writes == before && !changed {
 			return nil
 		}

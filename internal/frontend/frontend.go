@@ -120,6 +120,7 @@ func New(config Config) (http.Handler, error) {
 		Client: config.Client, Tokens: config.Tokens, Clusters: clusters, Files: config.Backups,
 		Location: config.Location, TenantID: config.TenantID, Now: config.Now,
 	}
+	clusters.Backups = f.backups
 	f.clients = &principal.Provider{Client: config.Client, Tokens: config.Tokens, Location: config.Location, Now: config.Now}
 	f.identities = &managedidentity.Provider{Client: config.Client, TenantID: config.TenantID, Location: config.Location}
 	f.resources.Namespaces = append(f.resources.Namespaces,

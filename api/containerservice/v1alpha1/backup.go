@@ -9,6 +9,9 @@ import (
 // BackupFinalizer holds a backup until its file is gone.
 const BackupFinalizer = "containerservice.berth.dev/backup"
 
+// BackupUpgradeLabel is on backups that upgrades took: the incarnation of the cluster.
+const BackupUpgradeLabel = "containerservice.berth.dev/upgrade-of"
+
 // The conditions of a backup, beside Ready, which says that both are true.
 const (
 	// ConditionStored is true if the whole backup is on the host's disk.
@@ -144,6 +147,10 @@ type Restore struct {
 	// BackupName is the name of the Backup object.
 	// +kubebuilder:validation:MinLength=1
 	BackupName string `json:"backupName"`
+	// Required says that the API server must not start on the data as they are,
+	// which a later version wrote: it stays away until a restore succeeds.
+	// +optional
+	Required bool `json:"required,omitempty"`
 }
 
 // RestoreStatus says how the last restore ended.

@@ -35,6 +35,13 @@ type ControlPlaneUpgrade struct {
 	// caller, or by the controller after the soak, and never taken back.
 	// +optional
 	Lift bool `json:"lift,omitempty"`
+	// LiftTime is when Lift was set.
+	// +optional
+	LiftTime *metav1.Time `json:"liftTime,omitempty"`
+	// BackupName is the name of the Backup that is taken before the binaries are
+	// swapped; empty: none is.
+	// +optional
+	BackupName string `json:"backupName,omitempty"`
 	// RolledBack is why the controller took the upgrade back by itself.
 	// +optional
 	RolledBack *meta.Failure `json:"rolledBack,omitempty"`
@@ -55,6 +62,12 @@ func (s *ManagedClusterSpec) ForcesUpgrade(now time.Time) bool {
 // Revocable says that the upgrade goes on and can still be taken back.
 func (u *ControlPlaneUpgrade) Revocable() bool {
 	return u != nil && !u.Lift && u.RolledBack == nil
+}
+
+// Restorable says that the upgrade was lifted and that a backup from before it
+// may still be there.
+func (u *ControlPlaneUpgrade) Restorable() bool {
+	return u != nil && u.Lift && u.RolledBack == nil && u.BackupName != ""
 }
 
 // RollBack puts a cluster's desired state back to what it was before its

@@ -649,6 +649,10 @@ func (in *ControlPlaneUpgrade) DeepCopyInto(out *ControlPlaneUpgrade) {
 		}
 	}
 	out.Soak = in.Soak
+	if in.LiftTime != nil {
+		in, out := &in.LiftTime, &out.LiftTime
+		*out = (*in).DeepCopy()
+	}
 	if in.RolledBack != nil {
 		in, out := &in.RolledBack, &out.RolledBack
 		*out = new(metav1alpha1.Failure)

@@ -146,20 +146,6 @@ func (v *Vault) removeScratch(ctx context.Context, id string) error {
 	return os.RemoveAll(v.scratchDir(id))
 }
 
-// Clean takes away what checks of an earlier process left.
-func (v *Vault) Clean(ctx context.Context) error {
-	leftovers, err := filepath.Glob(filepath.Join(v.dir, scratchPrefix+"*"))
-	if err != nil {
-		return err
-	}
-	for _, dir := range leftovers {
-		if err := v.removeScratch(ctx, filepath.Base(dir)[len(scratchPrefix):]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (v *Vault) scratchDir(id string) string   { return filepath.Join(v.dir, scratchPrefix+id) }
 func (v *Vault) scratchGroup(id string) string { return v.prefix + "/backup-" + id }
 

@@ -4,7 +4,8 @@
 // backups there are to be, Backup objects say.
 //
 //	<home>/backups/<id>.backup      a whole backup, 0600; it appears at once and never changes
-//	<home>/backups/<id>.new         one that is being written; removed by whoever begins again
+//	<home>/backups/<id>.new         one that is being written or read before it counts; gone
+//	                                with the next attempt, its object, or the collector
 //	<home>/backups/scratch-<id>/    the scratch etcd of a check, gone when the check ends
 package vault
 
@@ -110,19 +111,20 @@ func (v *Vault) List() ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
-// Store writes a backup that comes from somewhere else, whole or not at all,
-// and checks nothing: the caller reads it before anyone uses it.
-func (v *Vault) Store(id string, from io.Reader) error {
+// Receive writes a backup that comes from somewhere else, whole or not at all.
+// It does not count as one, and nobody can open it, before check has read it and
+// found nothing wrong.
+func (v *Vault) Receive(id string, from io.Reader, check func(io.Reader) error) error {
 	return v.write(id, func(w io.Writer) error {
 		_, err := io.Copy(w, from)
 		return err
-	})
+	}, check)
 }
 
 // write makes the file of a backup appear at once, with all that write wrote,
 // durably. After an error nothing of it is left; after a kill, what the next
 // attempt or Remove takes away.
-func (v *Vault) write(id string, write func(io.Writer) error) (err error) {
+func (v *Vault) write(id string, write func(io.Writer) error, check func(io.Reader) error) (err error) {
 	if err := checkID(id); err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func (v *Vault) write(id string, write func(io.Writer) error) (err error) {
 		return fmt.Errorf("writing backup %s: %w", id, err)
 	}
 	temporary := filepath.Join(v.dir, id+fresh)
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing backup %s: %w", id, noSpace(err))
 	}
@@ -139,9 +141,15 @@ func (v *Vault) write(id string, write func(io.Writer) error) (err error) {
 			os.Remove(temporary)
 		}
 	}()
-	err = write(file)
+	err = write(&frugal{file: file})
 	if err == nil {
 		err = file.Sync()
+	}
+	if _, seekErr := file.Seek(0, io.SeekStart); err == nil {
+		err = seekErr
+	}
+	if err == nil {
+		err = check(file)
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("writing backup %s: %w", id, noSpace(err))
@@ -184,7 +192,7 @@ func (v *Vault) Take(ctx context.Context, id string, from datastore.Range, ring 
 		}
 		_, err = out.Close()
 		return err
-	})
+	}, func(io.Reader) error { return nil }) // it is checked by restoring it
 	if err != nil {
 		return backup.Header{}, err
 	}

@@ -202,9 +202,9 @@ func TestADamagedBackupChangesNothing(t *testing.T) {
 	content, err := os.ReadFile(s.vault.path("abcd"))
 	must(t, err)
 	s.put(t, "/berth/one/configmaps/a", "2")
-	must(t, s.vault.Store("cutt", bytes.NewReader(content[:len(content)-1])))
+	must(t, s.vault.Receive("cutt", bytes.NewReader(content[:len(content)-1]), unread))
 	content[len(content)/2] ^= 1
-	must(t, s.vault.Store("bent", bytes.NewReader(content)))
+	must(t, s.vault.Receive("bent", bytes.NewReader(content), unread))
 	for _, id := range []string{"cutt", "bent"} {
 		if _, err := s.vault.Restore(t.Context(), id, s.ring, s.restoration("/berth/one")); !errors.Is(err, backup.ErrDamaged) {
 			t.Errorf("%s: %v", id, err)
@@ -300,3 +300,6 @@ func TestAHundredMegabytesAreTakenVerifiedAndRestored(t *testing.T) {
 	must(t, err)
 	t.Logf("%d MB", size>>20)
 }
+
+// unread lets a file pass that its reader is to refuse.
+func unread(io.Reader) error { return nil }

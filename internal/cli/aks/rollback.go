@@ -16,28 +16,60 @@ import (
 
 type decisionFlags struct {
 	target
-	yes    bool
-	noWait bool
+	acceptLoss bool
+	yes        bool
+	noWait     bool
 }
 
 func newRollback(s *session.Session) *cobra.Command {
 	var flags decisionFlags
 	command := &cobra.Command{
 		Use:   "rollback",
-		Short: "Take an upgrade of the control plane back that has not been lifted",
+		Short: "Take an upgrade of the control plane back",
 		Long: `Take an upgrade of the control plane to another minor back. Until it is lifted the new
 binaries behave as the minor before, so the old ones find all that was written meanwhile:
-nothing is lost. "berth aks upgrade-status" says whether there is a way back.`,
+nothing is lost. Once it is lifted the way back is the backup that was taken before the
+upgrade, for seven days: what was written since is lost, and has to be accepted with
+--accept-loss. The version of the control plane and of the pools goes back with it.
+"berth aks upgrade-status" says which way back there is.`,
 		Args: cobra.NoArgs,
 		Example: `  berth aks upgrade-status --resource-group demo --name demo
-  berth aks rollback --resource-group demo --name demo --yes`,
+  berth aks rollback --resource-group demo --name demo --yes
+  berth aks rollback -g demo -n demo --accept-loss`,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return decide(command.Context(), s, flags, decision{"rollback", "Rolling back cluster " + flags.name,
-				fmt.Sprintf("Take the upgrade of %s back?", flags.name)})
+			question, err := rollbackQuestion(command.Context(), s, flags)
+			if err != nil {
+				return err
+			}
+			return decide(command.Context(), s, flags, decision{"rollback", "Rolling back cluster " + flags.name, question})
 		},
 	}
 	bindDecision(s, command, &flags)
+	command.Flags().BoolVar(&flags.acceptLoss, "accept-loss", false, "restore the backup from before a lifted upgrade, and lose what was written since")
 	return command
+}
+
+// rollbackQuestion asks for a rollback, and says what is lost by one that
+// restores a backup.
+func rollbackQuestion(ctx context.Context, s *session.Session, flags decisionFlags) (string, error) {
+	question := fmt.Sprintf("Take the upgrade of %s back?", flags.name)
+	if flags.yes || !flags.acceptLoss {
+		return question, nil
+	}
+	body, err := readUpgrade(ctx, s, flags.target)
+	if err != nil {
+		return "", err
+	}
+	properties, _ := body["properties"].(map[string]any)
+	before, _ := properties["backup"].(map[string]any)
+	if before == nil || properties["canRollBack"] == true {
+		return question, nil // nothing is lost, or the service says why there is no way back
+	}
+	lost := fmt.Sprintf("since %v, after revision %.0f", before["time"], before["revision"])
+	if now, known := before["currentRevision"]; known {
+		lost += fmt.Sprintf(" up to %.0f", now)
+	}
+	return fmt.Sprintf("Take the upgrade of %s back, and lose all that was written %s?", flags.name, lost), nil
 }
 
 func newLift(s *session.Session) *cobra.Command {
@@ -80,7 +112,11 @@ func decide(ctx context.Context, s *session.Session, flags decisionFlags, d deci
 	if err != nil {
 		return err
 	}
-	response, err := extension.Do(ctx, http.MethodPost, extension.Cluster(flags.group, flags.name, d.action), nil)
+	var body any
+	if flags.acceptLoss {
+		body = map[string]any{"acceptLoss": true}
+	}
+	response, err := extension.Do(ctx, http.MethodPost, extension.Cluster(flags.group, flags.name, d.action), body)
 	if err != nil || flags.noWait {
 		return err
 	}
@@ -109,17 +145,22 @@ func newUpgradeStatus(s *session.Session) *cobra.Command {
 	return command
 }
 
-func showUpgrade(ctx context.Context, s *session.Session, of target) error {
+// readUpgrade reads how an upgrade stands.
+func readUpgrade(ctx context.Context, s *session.Session, of target) (body map[string]any, err error) {
 	extension, err := s.Extension()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := extension.Do(ctx, http.MethodGet, extension.Cluster(of.group, of.name, "upgrade"), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var body map[string]any
-	if err := runtime.UnmarshalAsJSON(response, &body); err != nil {
+	return body, runtime.UnmarshalAsJSON(response, &body)
+}
+
+func showUpgrade(ctx context.Context, s *session.Session, of target) error {
+	body, err := readUpgrade(ctx, s, of)
+	if err != nil {
 		return err
 	}
 	return s.Print(body, output.Columns{Columns: []output.Column{
@@ -129,6 +170,7 @@ func showUpgrade(ctx context.Context, s *session.Session, of target) error {
 		{Header: "State", Path: "properties.provisioningState"},
 		{Header: "CanRollBack", Path: "properties.canRollBack"},
 		{Header: "LiftTime", Path: "properties.liftTime"},
+		{Header: "Backup", Path: "properties.backup.time"},
 	}})
 }
 

@@ -104,6 +104,7 @@ func NewController(config Config) *Controller {
 			{v1alpha1.ConditionNetworkReady, &addresses{config: config, allocator: allocator}},
 			{v1alpha1.ConditionCredentialsReady, &credentials{config: config, renewal: renewal{config: config, seen: map[string]looked{}}}},
 			{v1alpha1.ConditionNetworkReady, &network{config: config}},
+			{v1alpha1.ConditionUpgraded, &upgradeBackup{config: config}},
 			{v1alpha1.ConditionControlPlaneReady, &controlPlane{config: config}},
 			{v1alpha1.ConditionUpgraded, &upgrade{config: config}},
 			{v1alpha1.ConditionAddonsReady, &addons{config: config, applied: map[string]string{}}},
@@ -124,6 +125,7 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.AgentPool{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
+		Watches(&v1alpha1.Backup{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 8,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
@@ -141,6 +143,10 @@ func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
 		name = o.Spec.ClusterName
 	case *v1alpha1.AgentPool:
 		name = o.Spec.ClusterName
+	case *v1alpha1.Backup:
+		if name = o.Spec.ClusterName; name == "" { // it was uploaded
+			return nil
+		}
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: name}}}
 }

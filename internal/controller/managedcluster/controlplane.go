@@ -43,16 +43,7 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 		}
 		s.controlPlane = changed
 	}
-	full, emulated := steer(s.cluster)
-	if !s.givesUp() && (s.controlPlane.Spec.KubernetesVersion != full || s.controlPlane.Spec.EmulatedVersion != emulated) {
-		changed := s.controlPlane.DeepCopy()
-		changed.Spec.KubernetesVersion, changed.Spec.EmulatedVersion = full, emulated
-		if err := p.config.Client.Update(ctx, changed); err != nil {
-			return reconcile.Result{}, fmt.Errorf("setting the version of the control plane: %w", err)
-		}
-		s.controlPlane = changed
-	}
-	if err := p.handOnRestore(ctx, s); err != nil {
+	if err := p.handOn(ctx, s); err != nil {
 		return reconcile.Result{}, err
 	}
 	p.report(s)

@@ -29,6 +29,7 @@ func deletions(config Config, allocator allocation.Allocator) []deletion {
 	return []deletion{
 		d.agentPools,
 		d.controlPlane,
+		d.backups,
 		d.network,
 		d.claims,
 		d.credentials,

@@ -3,20 +3,26 @@ package managedcluster
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	meta "berth.dev/berth/api/meta/v1alpha1"
 )
 
-// handOnRestore tells the control plane which backup its data are to be
-// replaced by. What its host has begun is brought to its end: half of a backup
-// is nothing that an API server could start on.
-func (p *controlPlane) handOnRestore(ctx context.Context, s *scope) error {
-	wanted := s.cluster.Spec.Restore
-	if wanted != nil && !s.givesUp() && (s.controlPlane.Spec.Restore == nil || *s.controlPlane.Spec.Restore != *wanted) {
-		changed := s.controlPlane.DeepCopy()
-		changed.Spec.Restore = wanted
+// handOn tells the control plane what to run and which backup its data are to be
+// replaced by, both at once: no version may start on the data of a later one.
+// What its host has begun is brought to its end: half of a backup is nothing
+// that an API server could start on.
+func (p *controlPlane) handOn(ctx context.Context, s *scope) error {
+	changed := s.controlPlane.DeepCopy()
+	changed.Spec.KubernetesVersion, changed.Spec.EmulatedVersion = s.steer()
+	if s.cluster.Spec.Restore != nil {
+		changed.Spec.Restore = s.cluster.Spec.Restore
+	}
+	if !s.givesUp() && !equality.Semantic.DeepEqual(changed.Spec, s.controlPlane.Spec) {
 		if err := p.config.Client.Update(ctx, changed); err != nil {
-			return fmt.Errorf("handing the restore on to the control plane: %w", err)
+			return fmt.Errorf("telling the control plane what to run: %w", err)
 		}
 		s.controlPlane = changed
 	}
@@ -41,7 +47,7 @@ func (s *scope) restoreFailure(operation meta.RunningOperation) *meta.Failure {
 	if operation.Scope != meta.ScopeCluster || s.cluster.Spec.Restore == nil || s.restored() != s.cluster.Spec.Restore.ID {
 		return nil
 	}
-	if operation.Verb != meta.VerbRestore && operation.Verb != meta.VerbCreate {
+	if !slices.Contains([]meta.Verb{meta.VerbRestore, meta.VerbCreate, meta.VerbRollback}, operation.Verb) {
 		return nil
 	}
 	return s.controlPlane.Status.Restore.Failure

@@ -46,6 +46,12 @@ type scope struct {
 	pools      []*v1alpha1.AgentPool
 	poolsKnown bool
 
+	// backup is set by upgradeBackup: whether the one before the upgrade is there, or
+	// none is needed; backedUp is since when it is, backupFailure why it never will be.
+	backup        condition.Outcome
+	backedUp      time.Time
+	backupFailure *meta.Failure
+
 	// unsafe is what a phase has to bring to an end before an operation can give up.
 	unsafe string
 

@@ -44,6 +44,9 @@ func (p *upgrade) Reconcile(ctx context.Context, s *scope) (reconcile.Result, er
 		s.report(v1alpha1.ConditionUpgraded, condition.Stopped("the control plane is stopped"))
 		return reconcile.Result{}, nil
 	}
+	if held := s.heldBack(); held != nil {
+		return reconcile.Result{}, p.awaitBackup(ctx, s, *held)
+	}
 	arrived := s.arrived()
 	if !s.cluster.Spec.Upgrade.Revocable() {
 		s.report(v1alpha1.ConditionUpgraded, arrived)
@@ -171,6 +174,9 @@ func (s *scope) begun(since time.Time) time.Time {
 	if built != nil && built.LastTransitionTime.After(since) {
 		since = built.LastTransitionTime.Time
 	}
+	if s.backedUp.After(since) {
+		since = s.backedUp
+	}
 	return since
 }
 
@@ -208,7 +214,7 @@ func (s *scope) emulating(arrived condition.Outcome, soaking bool, left time.Dur
 // the upgrade cannot be taken back.
 func (p *upgrade) lift(ctx context.Context, s *scope) error {
 	s.report(v1alpha1.ConditionUpgraded, condition.Waiting("the soak is over: the control plane is being lifted"))
-	s.cluster.Spec.Upgrade.Lift = true
+	s.cluster.Spec.Upgrade.Lift, s.cluster.Spec.Upgrade.LiftTime = true, &metav1.Time{Time: s.now}
 	if err := p.config.Client.Update(ctx, s.cluster); err != nil {
 		return fmt.Errorf("lifting the control plane: %w", err)
 	}

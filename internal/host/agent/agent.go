@@ -89,7 +89,7 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 		return fmt.Errorf("adding the jobs: %w", err)
 	}
 	collect, err := collector.New(collector.Config{
-		Client: c, Reader: manager.GetAPIReader(), Runtime: d.Runtime, Provider: d.Provider, Fabric: d.Fabric,
+		Client: c, Reader: manager.GetAPIReader(), Runtime: d.Runtime, Provider: d.Provider, Fabric: d.Fabric, Backups: d.Backups,
 		Clock: d.Clock, Registerer: metrics.Registry,
 	})
 	if err != nil {

@@ -33,6 +33,8 @@ type Backups interface {
 	// Header and Size say what a file is; fs.ErrNotExist without one.
 	Header(id string) (backup.Header, error)
 	Size(id string) (int64, error)
+	// List names every backup of which anything is left.
+	List() ([]string, error)
 	// Remove removes a file and what is left of one.
 	Remove(ctx context.Context, id string) error
 }
@@ -260,6 +262,15 @@ func (r *backupReconciler) remove(ctx context.Context, object *containerservice.
 	id := object.Spec.Incarnation
 	if r.jobs.Runs("take/"+id) || r.jobs.Runs("verify/"+id) {
 		return ctrl.Result{RequeueAfter: deleting}, nil
+	}
+	var planes containerservice.ControlPlaneList
+	if err := r.client.List(ctx, &planes); err != nil {
+		return ctrl.Result{}, err
+	}
+	for i := range planes.Items { // half of it may be restored already: the other half has to follow
+		if plane := &planes.Items[i]; plane.Restoring() && plane.Spec.Restore.BackupName == object.Name {
+			return ctrl.Result{RequeueAfter: deleting}, nil
+		}
 	}
 	if err := r.Backups.Remove(ctx, id); err != nil {
 		return ctrl.Result{}, err

@@ -34,7 +34,7 @@ func (r *controlPlaneReconciler) replace(ctx context.Context, object *containers
 	if err := r.client.Get(ctx, client.ObjectKey{Name: object.Spec.Restore.BackupName}, &wanted); client.IgnoreNotFound(err) != nil {
 		return condition.Failed(err)
 	} else if err != nil {
-		return r.restored(object, 0, &meta.Failure{Code: codeNotRestorable, Message: "the backup is gone"})
+		return r.unrestored(object, &meta.Failure{Code: codeNotRestorable, Message: "the backup is gone"})
 	}
 	ring, err := readRing(ctx, r.client)
 	if err != nil {
@@ -55,10 +55,20 @@ func (r *controlPlaneReconciler) replace(ctx context.Context, object *containers
 	case err == nil:
 		return r.restored(object, revision, nil)
 	case finalCode(err) != "":
-		return r.restored(object, revision, &meta.Failure{Code: finalCode(err), Message: err.Error()})
+		return r.unrestored(object, &meta.Failure{Code: finalCode(err), Message: err.Error()})
 	default:
 		return condition.Failed(err)
 	}
+}
+
+// unrestored gives a restore up that no repetition mends: the API server starts
+// on the data that are there, unless a later version wrote them.
+func (r *controlPlaneReconciler) unrestored(object *containerservice.ControlPlane, failure *meta.Failure) condition.Outcome {
+	if object.Spec.Restore.Required {
+		return condition.Outcome{Reason: failure.Code, Message: "the API server cannot start on data of a later version, and restoring the backup failed: " +
+			failure.Message + ". Restore another backup of the cluster in place."}
+	}
+	return r.restored(object, 0, failure)
 }
 
 // restored puts the end on record; the next look starts the API server.

@@ -45,9 +45,18 @@ type Config struct {
 	Runtime  controlplane.Runtime
 	Provider machine.Provider
 	Fabric   network.Fabric
+	Backups  Backups
 
 	Clock      clock.Clock
 	Registerer prometheus.Registerer
+}
+
+// Backups keeps the files of backups.
+type Backups interface {
+	// List names every backup of which anything is left.
+	List() ([]string, error)
+	// Remove removes all of one.
+	Remove(ctx context.Context, id string) error
 }
 
 // Collector looks from time to time and remembers what looked unowned.

@@ -2,7 +2,10 @@ package collector
 
 import (
 	"errors"
+	"io"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,8 +21,10 @@ import (
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
 	networkapi "berth.dev/berth/api/network/v1alpha1"
+	"berth.dev/berth/internal/backup/vault"
 	"berth.dev/berth/internal/controlplane/controlplanetest"
 	runtimefake "berth.dev/berth/internal/controlplane/fake"
+	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/machine"
 	machinefake "berth.dev/berth/internal/machine/fake"
 	"berth.dev/berth/internal/naming"
@@ -42,6 +47,7 @@ type world struct {
 	runtime   *runtimefake.Runtime
 	provider  machine.Provider
 	fabric    *networkfake.Fabric
+	backups   *vault.Vault
 }
 
 func newWorld(t *testing.T) *world {
@@ -54,10 +60,11 @@ func newWorld(t *testing.T) *world {
 		client: fakeclient.NewClientBuilder().WithScheme(scheme).Build(), clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)),
 		runtime: &runtimefake.Runtime{Steps: 2}, provider: machinefake.New(machinefake.NewState()), fabric: networkfake.New(),
 	}
+	w.backups = vault.New(vault.Options{Home: home.Home{Dir: t.TempDir(), Instance: "test"}})
 	var err error
 	w.collector, err = New(Config{
 		Client: w.client, Reader: w.client, Runtime: w.runtime, Provider: w.provider, Fabric: w.fabric,
-		Clock: w.clock, Registerer: prometheus.NewRegistry(),
+		Clock: w.clock, Registerer: prometheus.NewRegistry(), Backups: w.backups,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -290,5 +297,21 @@ func TestNothingIsRemovedWhileTheOwnersCannotBeRead(t *testing.T) {
 	}
 	if got := w.count(t); got != 4 {
 		t.Errorf("%d of 4 things are left", got)
+	}
+}
+
+func TestTheFileOfABackupGoesOnlyOnceItsObjectIsGone(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{clusterID, machineID} {
+		if err := w.backups.Receive(id, strings.NewReader("file"), func(io.Reader) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.create(t, &containerservice.Backup{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: containerservice.BackupSpec{Incarnation: clusterID}})
+	w.look(t)
+	w.clock.Step(Grace)
+	w.look(t)
+	if left, err := w.backups.List(); err != nil || !slices.Equal(left, []string{clusterID}) {
+		t.Errorf("left are the backups %v, %v", left, err)
 	}
 }

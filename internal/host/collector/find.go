@@ -28,6 +28,7 @@ const (
 	kindIDRange      = "id range"
 	kindPort         = "port"
 	kindSecret       = "secret"
+	kindBackup       = "backup"
 )
 
 // edgeOwner owns the addresses of the edge, which no object stands for.
@@ -38,7 +39,7 @@ const edgeOwner = "edge"
 func (c *Collector) find(ctx context.Context) ([]found, error) {
 	var all []found
 	for _, list := range []func(context.Context) ([]found, error){
-		c.machines, c.controlPlanes, c.networks, c.addresses, c.idRanges, c.ports, c.secrets,
+		c.machines, c.controlPlanes, c.networks, c.addresses, c.idRanges, c.ports, c.secrets, c.backups,
 	} {
 		some, err := list(ctx)
 		if err != nil {
@@ -71,6 +72,11 @@ func (c *Collector) networks(ctx context.Context) ([]found, error) {
 		onHost(kindEndpoint, endpoints, func(o *owners, id string) bool { return o.controlPlanes[id] }, c.removeEndpoint),
 		onHost(kindNetwork, networks, func(o *owners, id string) bool { return o.networks[id] }, c.config.Fabric.DeleteNetwork)...,
 	), err
+}
+
+func (c *Collector) backups(context.Context) ([]found, error) {
+	ids, err := c.config.Backups.List()
+	return onHost(kindBackup, ids, func(o *owners, id string) bool { return o.backups[id] }, c.config.Backups.Remove), err
 }
 
 // removeEndpoint removes an endpoint in which no control plane is left.

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"strings"
@@ -98,12 +99,12 @@ func (p *Provider) get(w http.ResponseWriter, r *arm.Request) error {
 }
 
 func (p *Provider) list(w http.ResponseWriter, r *arm.Request) error {
-	var all containerservicev1alpha1.BackupList
 	if group := r.Param("resourceGroup"); group != "" {
 		if _, err := resources.Group(r.Context(), p.Client, r.Param("subscriptionID"), group); err != nil {
 			return err
 		}
 	}
+	var all containerservicev1alpha1.BackupList
 	if err := p.Client.List(r.Context(), &all, client.MatchingLabels{resources.SubscriptionLabel: strings.ToLower(r.Param("subscriptionID"))}); err != nil {
 		return err
 	}
@@ -207,8 +208,8 @@ func (p *Provider) create(r *arm.Request, spec containerservicev1alpha1.BackupSp
 // GroupLabel is on every backup: the name of its resource group's object.
 const GroupLabel = "resources.berth.dev/resource-group"
 
-// delete deletes a backup; the file goes soon after. A cluster that is about to
-// be restored from it loses that restore.
+// delete deletes a backup; the file goes soon after. One that a cluster is being
+// restored from stays.
 func (p *Provider) delete(w http.ResponseWriter, r *arm.Request) error {
 	found, err := p.find(r)
 	if answer, is := err.(*arm.Error); is && answer.Status == http.StatusNotFound { //nolint:errorlint // as find returned it
@@ -218,10 +219,33 @@ func (p *Provider) delete(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := p.unused(r.Context(), found); err != nil {
+		return err
+	}
 	if err := p.Client.Delete(r.Context(), found, client.Preconditions{UID: &found.UID}); client.IgnoreNotFound(err) != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// unused refuses while a cluster is being restored from a backup. Whoever deletes
+// it past this check makes the restore fail before it begins, or waits for its end.
+func (p *Provider) unused(ctx context.Context, found *containerservicev1alpha1.Backup) error {
+	var clusters containerservicev1alpha1.ManagedClusterList
+	if err := p.Client.List(ctx, &clusters); err != nil {
+		return err
+	}
+	for i := range clusters.Items {
+		cluster := &clusters.Items[i]
+		running := cluster.Operation(meta.ScopeCluster)
+		if wish := cluster.Spec.Restore; wish == nil || wish.BackupName != found.Name || running == nil || cluster.DeletionTimestamp != nil ||
+			running.Verb != meta.VerbRestore && running.Verb != meta.VerbCreate {
+			continue
+		}
+		return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
+			"The managed cluster '%s' is being restored from the backup '%s', which can be deleted once that operation has ended.", cluster.Spec.Name, found.Spec.Name)
+	}
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	format "berth.dev/berth/internal/backup"
+	"berth.dev/berth/internal/backup/vault"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -102,44 +103,27 @@ func (p *Provider) upload(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusCreated, newBody(made))
 }
 
-// receive stores the file in quarantine, under a name that no object knows,
-// and under its own once it passed.
+// receive stores the file; it appears only once it was read to its end and passed.
 func (p *Provider) receive(r *http.Request, w http.ResponseWriter, made *containerservicev1alpha1.Backup, ring *format.Keyring) error {
-	quarantine := naming.Incarnation()
-	ctx := context.WithoutCancel(r.Context())
-	defer func() { _ = p.Files.Remove(ctx, quarantine) }()
-	if err := p.Files.Store(quarantine, http.MaxBytesReader(w, r.Body, maxUpload)); err != nil {
-		var limit *http.MaxBytesError
-		if errors.As(err, &limit) {
-			return tooLarge()
+	err := p.Files.Receive(made.Spec.Incarnation, http.MaxBytesReader(w, r.Body, maxUpload), func(file io.Reader) error {
+		header, _, err := format.Check(file, ring)
+		if err == nil && header.TenantID != p.TenantID {
+			err = arm.NewError(http.StatusForbidden, "BackupOfAnotherTenant",
+				"The backup is of a cluster of the tenant '%s', and this is '%s'. Nothing was stored.", header.TenantID, p.TenantID)
 		}
-		return stored(err)
-	}
-	file, err := p.Files.Open(quarantine)
-	if err != nil {
 		return err
-	}
-	defer file.Close()
-	header, _, err := format.Check(file, ring)
-	if err != nil {
-		return unusable(err)
-	}
-	if header.TenantID != p.TenantID {
-		return arm.NewError(http.StatusForbidden, "BackupOfAnotherTenant",
-			"The backup is of a cluster of the tenant '%s', and this is '%s'. Nothing was stored.", header.TenantID, p.TenantID)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	return stored(p.Files.Store(made.Spec.Incarnation, file))
-}
-
-// stored names the error of a disk that is full.
-func stored(err error) error {
-	if err != nil && strings.Contains(err.Error(), "no room") {
+	})
+	var limit *http.MaxBytesError
+	var answer *arm.Error
+	switch {
+	case errors.As(err, &limit):
+		return tooLarge()
+	case errors.As(err, &answer):
+		return answer
+	case errors.Is(err, vault.ErrNoSpace):
 		return arm.NewError(http.StatusInsufficientStorage, "InsufficientStorage", "The disk of the service has no room for the backup. Nothing was stored.")
 	}
-	return err
+	return unusable(err)
 }
 
 func tooLarge() error {
@@ -225,8 +209,28 @@ func (p *Provider) admitInPlace(r *arm.Request, id arm.ResourceID, header format
 	}
 	if !acceptLoss {
 		return arm.NewError(http.StatusConflict, "DataLossNotAccepted",
-			"Everything that was written to the managed cluster '%s' since %s (revision %d) would be lost. Set acceptLoss to true to restore all the same.",
-			id.Name(), header.Time.UTC().Format(time.RFC3339), header.Revision).At("acceptLoss")
+			"Restoring the backup in place loses %s. Set acceptLoss to true to restore all the same.",
+			p.Clusters.Loss(r.Context(), cluster, header.Time, header.Revision)).At("acceptLoss")
+	}
+	return nil
+}
+
+// Whole reads a backup to its end and says what is wrong with it.
+func (p *Provider) Whole(ctx context.Context, found *containerservicev1alpha1.Backup) error {
+	if _, err := p.usable(ctx, found); err != nil {
+		return err
+	}
+	ring, err := p.ring(ctx)
+	if err != nil {
+		return err
+	}
+	file, err := p.Files.Open(found.Spec.Incarnation)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, _, err := format.Check(file, ring); err != nil {
+		return unusable(err)
 	}
 	return nil
 }

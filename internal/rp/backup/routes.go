@@ -31,6 +31,8 @@ type Clusters interface {
 	Cluster(ctx context.Context, id arm.ResourceID) (*containerservicev1alpha1.ManagedCluster, error)
 	// Restore starts an operation on a cluster and answers the request.
 	Restore(w http.ResponseWriter, r *arm.Request, id arm.ResourceID, restore containerservicev1alpha1.Restore, kubernetesVersion string) error
+	// Loss says what a cluster loses that goes back to a time and a revision.
+	Loss(ctx context.Context, cluster *containerservicev1alpha1.ManagedCluster, since time.Time, revision int64) string
 	// RestoreNew makes a cluster as spec says and answers the request.
 	RestoreNew(w http.ResponseWriter, r *arm.Request, id arm.ResourceID, spec containerservicev1alpha1.ManagedClusterSpec, restore containerservicev1alpha1.Restore) error
 }
@@ -39,10 +41,9 @@ type Clusters interface {
 type Files interface {
 	// Open opens a whole backup; fs.ErrNotExist without one.
 	Open(id string) (*os.File, error)
-	// Store writes a backup that comes from somewhere else, whole or not at all.
-	Store(id string, from io.Reader) error
-	// Remove removes what there is of a backup.
-	Remove(ctx context.Context, id string) error
+	// Receive writes a backup that comes from somewhere else, whole or not at all,
+	// and not before check has read it.
+	Receive(id string, from io.Reader, check func(io.Reader) error) error
 }
 
 // Provider answers the routes of Berth.ContainerService.

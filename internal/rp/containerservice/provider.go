@@ -53,6 +53,8 @@ type Options struct {
 	UpgradeSoak, ControlPlaneSoak time.Duration
 	// DialTenant connects the API server of a cluster for a few reads; nil: the real one.
 	DialTenant func(context.Context, *containerservicev1alpha1.ManagedCluster) (client.Reader, func(), error)
+	// Backups reads backups; nil: none can be restored.
+	Backups Backups
 	// Shared says that other front ends write to the same management API.
 	Shared bool
 	// Admission is held from reading how much of the hosts is given out to the

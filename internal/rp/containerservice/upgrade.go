@@ -10,6 +10,7 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/upgrade"
 )
@@ -43,7 +44,9 @@ func (d *draft) upgradeTo(version release.Version, requested, path string) {
 	default:
 		spec.KubernetesVersion, spec.Upgrade = to, nil
 		if upgrade.Minor(from) != upgrade.Minor(to) {
-			spec.Upgrade = &containerservicev1alpha1.ControlPlaneUpgrade{FromVersion: from, FromRequestedVersion: spec.RequestedVersion, ToVersion: to}
+			spec.Upgrade = &containerservicev1alpha1.ControlPlaneUpgrade{
+				FromVersion: from, FromRequestedVersion: spec.RequestedVersion, ToVersion: to, BackupName: "upgrade-" + naming.Incarnation(),
+			}
 		}
 		spec.RequestedVersion = trimVersion(requested)
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
@@ -54,7 +56,11 @@ func (p *Provider) getUpgrade(w http.ResponseWriter, r *arm.Request) error {
 	if err != nil {
 		return err
 	}
-	return arm.WriteJSON(w, http.StatusOK, upgradeBody(c))
+	shown := upgradeBody(c)
+	if before := p.beforeUpgrade(r.Context(), c); before != nil {
+		shown["properties"].(object)["backup"] = before
+	}
+	return arm.WriteJSON(w, http.StatusOK, shown)
 }
 
 func upgradeBody(c *containerservicev1alpha1.ManagedCluster) object {
@@ -135,18 +141,26 @@ func (p *Provider) liftCluster(w http.ResponseWriter, r *arm.Request) error {
 				"Operation is not allowed: the control plane of the managed cluster '%s' serves Kubernetes %s already; there is nothing to lift.", cluster.Spec.Name, cluster.Spec.KubernetesVersion)
 		}
 		d := &draft{old: cluster, next: cluster.DeepCopy()}
-		d.next.Spec.Upgrade.Lift = true
+		d.next.Spec.Upgrade.Lift, d.next.Spec.Upgrade.LiftTime = true, &metav1.Time{Time: p.Now()}
 		id, err := p.write(r.Context(), r, d, meta.ScopeCluster, meta.VerbUpgrade)
 		return p.accepted(w, r, id, err)
 	})
 }
 
-// rollBackCluster takes an upgrade back that has not been lifted.
+// rollBackCluster takes an upgrade back: one that has not been lifted without
+// any loss, one that has by restoring the backup that was taken before it.
 func (p *Provider) rollBackCluster(w http.ResponseWriter, r *arm.Request) error {
+	acceptLoss, err := readAcceptLoss(w, r)
+	if err != nil {
+		return err
+	}
 	return resources.RetryConflicts(func() error {
 		cluster, err := p.cluster(r)
 		if err != nil {
 			return err
+		}
+		if cluster.Spec.Upgrade.Restorable() {
+			return p.restoreBefore(w, r, cluster, acceptLoss)
 		}
 		if err := admitRollback(cluster); err != nil {
 			return err
