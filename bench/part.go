@@ -32,6 +32,9 @@ func parts() []part {
 		{"upgrade", func(ctx context.Context, scratch string, o options) ([]samples, error) {
 			return measureUpgrade(ctx, scratch, o.runs)
 		}},
+		{"rotate", func(ctx context.Context, scratch string, o options) ([]samples, error) {
+			return measureRotate(ctx, scratch, o.runs)
+		}},
 		{"restore", func(ctx context.Context, scratch string, o options) ([]samples, error) {
 			return measureRestore(ctx, scratch, o.runs)
 		}},
