@@ -13,7 +13,7 @@ import (
 	meta "berth.dev/berth/api/meta/v1alpha1"
 )
 
-// lookRound lets everything look once: the controllers, the host agent and the kubelets.
+// lookRound lets everything look once: the controllers, the host agent, the kubelets and the backups.
 func (w *world) lookRound() {
 	w.t.Helper()
 	for _, l := range w.loops {
@@ -23,6 +23,7 @@ func (w *world) lookRound() {
 	}
 	w.agent()
 	w.kubelets()
+	w.backups()
 }
 
 // truthful asserts that the cluster tells of its control plane what that tells of itself.
@@ -51,9 +52,9 @@ func (w *world) whole() {
 }
 
 // TestAnUpgradeThatIsAbortedInAnyPhaseTellsTheTruthAndTheNextWriteCompletesIt
-// aborts after each round of looks, of which it tries every fifth unless all are asked for.
+// aborts after each round of looks, of which it tries every ninth unless all are asked for.
 func TestAnUpgradeThatIsAbortedInAnyPhaseTellsTheTruthAndTheNextWriteCompletesIt(t *testing.T) {
-	step := 5
+	step := 9
 	if os.Getenv("BERTH_EVERY_PHASE") != "" {
 		step = 1
 	}
