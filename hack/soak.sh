@@ -12,7 +12,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 hack/fuzz.sh
-BERTH_EVERY_PHASE=1 go test -count 1 -run Phase ./internal/controller
+BERTH_EVERY_PHASE=1 go test -count 1 -timeout 60m -run "Phase|Kill" ./internal/controller
 hack/build.sh bin
 BERTH_E2E_SOAK=1 BERTH_E2E_KILLS="${KILLS:-100}" \
   go test -tags e2e -count 1 -v -timeout 120m -run "${RUN:-Kill|Reboot|Adopt|Full|Upgrade}" ./test/e2e

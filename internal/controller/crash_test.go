@@ -3,6 +3,7 @@ package controller_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	meta "berth.dev/berth/api/meta/v1alpha1"
@@ -104,11 +105,29 @@ func heals(t *testing.T, stories map[string]story) {
 			if total == 0 {
 				t.Fatal("the story writes nothing")
 			}
-			for n := range total {
-				t.Run(fmt.Sprintf("kill behind write %d", n), func(t *testing.T) { killed(t, s, n) })
+			for _, n := range faultPoints(total) {
+				t.Run(fmt.Sprintf("kill behind write %d", n), func(t *testing.T) {
+					t.Parallel()
+					killed(t, s, n)
+				})
 			}
 		})
 	}
+}
+
+// faultPoints are the writes of a story behind which it is cut off: a dozen,
+// spread over all of them, or every one if BERTH_EVERY_PHASE is set, as the soak does.
+func faultPoints(total int) []int {
+	const few = 12
+	step := (total + few - 1) / few
+	if os.Getenv("BERTH_EVERY_PHASE") != "" {
+		step = 1
+	}
+	var points []int
+	for n := total - 1; n >= 0; n -= step { // the last write is always among them
+		points = append(points, n)
+	}
+	return points
 }
 
 // killed tells a story with a kill behind its n-th write.

@@ -3,7 +3,6 @@ package controller_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -205,16 +204,12 @@ func phases(t *testing.T, ask string) int {
 	return w.writes - before
 }
 
-// eachPhase brings something up to behind each of its writes and calls a test;
-// behind each third one unless BERTH_EVERY_PHASE is set, as the soak does.
+// eachPhase brings something up to behind each of its fault points and calls a test.
 func eachPhase(t *testing.T, test func(t *testing.T, ask string, w *world)) {
-	step := 3
-	if os.Getenv("BERTH_EVERY_PHASE") != "" {
-		step = 1
-	}
 	for ask, begin := range asks() {
-		for n, all := 0, phases(t, ask); n < all; n += step {
+		for _, n := range faultPoints(phases(t, ask)) {
 			t.Run(fmt.Sprintf("%s behind write %d", ask, n), func(t *testing.T) {
+				t.Parallel()
 				w := ready(t, ask)
 				begin(w)
 				w.budget = n
