@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -119,6 +120,11 @@ func NewController(config Config) *Controller {
 
 // Register adds the controller to a manager.
 func (c *Controller) Register(manager ctrl.Manager) error {
+	collector := newExpiries(c.config)
+	metrics.Registry.Unregister(collector) // that of a service which this process ran before
+	if err := metrics.Registry.Register(collector); err != nil {
+		return fmt.Errorf("registering the metric of certificates: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(manager).
 		Named("managedcluster").
 		For(&v1alpha1.ManagedCluster{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, autoUpgradeChanged()))).
