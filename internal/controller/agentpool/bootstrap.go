@@ -35,27 +35,27 @@ const (
 )
 
 // ensureSecret makes what the machine identifies itself with, unless it is
-// there, and returns the public half of its token.
-func (p *grow) ensureSecret(ctx context.Context, s *scope, slot *slot) (tokenID string, err error) {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+// there, and returns it with the public half of its token.
+func (p *grow) ensureSecret(ctx context.Context, s *scope, slot *slot) (secret *corev1.Secret, tokenID string, err error) {
+	secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
 		Namespace: naming.SystemNamespace, Name: slot.owner.Name,
 	}}
 	switch err := p.reader.Get(ctx, client.ObjectKeyFromObject(secret), secret); {
 	case apierrors.IsNotFound(err):
 		if secret.Data, err = p.identity(ctx, s); err != nil {
-			return "", err
+			return nil, "", err
 		}
 		if err := p.client.Create(ctx, secret); err != nil {
-			return "", err
+			return nil, "", err
 		}
 	case err != nil:
-		return "", err
+		return nil, "", err
 	}
 	tokenID, _, ok := strings.Cut(string(secret.Data[secretToken]), ".")
 	if !ok || len(tokenID) != tokenIDLength {
-		return "", fmt.Errorf("secret %s holds no bootstrap token", secret.Name)
+		return nil, "", fmt.Errorf("secret %s holds no bootstrap token", secret.Name)
 	}
-	return tokenID, nil
+	return secret, tokenID, nil
 }
 
 // identity makes a one-time token and kube-proxy's certificate.

@@ -13,6 +13,7 @@ import (
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/nodeprofile"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/pki"
 )
 
 // grow makes the machines that are missing: all their ports in one write, then
@@ -73,9 +74,13 @@ func (p *grow) make(ctx context.Context, s *scope, slot *slot) error {
 	if err != nil {
 		return fmt.Errorf("making machine %s: %w", slot.owner.Name, err)
 	}
-	tokenID, err := p.ensureSecret(ctx, s, slot)
+	secret, tokenID, err := p.ensureSecret(ctx, s, slot)
 	if err != nil {
 		return fmt.Errorf("making the secret of machine %s: %w", slot.owner.Name, err)
+	}
+	files, err := clusterFiles(ctx, p.reader, s)
+	if err != nil {
+		return err
 	}
 	machine := &v1alpha1.Machine{
 		ObjectMeta: metav1.ObjectMeta{
@@ -85,6 +90,9 @@ func (p *grow) make(ctx context.Context, s *scope, slot *slot) error {
 		Spec: machineSpec(s, slot),
 	}
 	machine.Spec.IDRangeStart, machine.Spec.BootstrapTokenID = idRange, tokenID
+	if s.pool.Spec.CredentialsDigest == pki.NodeDigest(files) { // otherwise they are about to change, and are named then
+		machine.Spec.Credentials = machineCredentials(files, secret.Data, s.now)
+	}
 	err = p.client.Create(ctx, machine)
 	if apierrors.IsAlreadyExists(err) {
 		err = p.reader.Get(ctx, client.ObjectKeyFromObject(machine), machine)
