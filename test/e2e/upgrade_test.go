@@ -51,35 +51,33 @@ func (c *cluster) agrees(t *testing.T, binary, emulated, current string, canRoll
 	}
 }
 
-func TestAnUpgradeOfTheControlPlaneLosesNothingIsRolledBackAndLiftedUnderAWriter(t *testing.T) {
-	c := newCluster(t, "upgrade", "--node-count", "1", "--kubernetes-version", "1.35.4")
-	nodes := c.must(t, "get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}")
-	w := startWriter(t, c)
-	upgrade := []string{"aks", "upgrade", "-g", c.group, "-n", c.name, "-k", "1.36.3", "--control-plane-only", "--yes"}
-
-	must(t, append(upgrade[:len(upgrade)-1:len(upgrade)-1], "--dry-run")...)
-	c.agrees(t, "1.35.4", "1.35", "1.35.4", false)
-	must(t, upgrade...)
-	c.agrees(t, "1.36.3", "1.35", "1.35.4", true)
-	c.must(t, "create", "configmap", "while-emulating", "--from-literal=word=kept")
-
-	must(t, "aks", "rollback", "-g", c.group, "-n", c.name, "--yes")
-	c.agrees(t, "1.35.4", "1.35", "1.35.4", false)
-	if word := c.must(t, "get", "configmap", "while-emulating", "-o", "jsonpath={.data.word}"); word != "kept" {
-		t.Errorf("what was written while it emulated is %q", word)
+// rawStart is how long the cluster's API server takes to answer after a kill,
+// here and now: what others do on the machine makes all starts longer.
+func (c *cluster) rawStart(t *testing.T) time.Duration {
+	t.Helper()
+	address := strings.TrimPrefix(c.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"), "https://")
+	address = address[:strings.LastIndex(address, ":")]
+	for _, p := range processes(t) {
+		if p.name() != "kube-apiserver" || !strings.Contains(p.command, address) {
+			continue
+		}
+		if err := p.kill(); err != nil {
+			t.Fatal(err)
+		}
+		killed := time.Now()
+		c.eventually(t, time.Minute, func(said string) bool { return said == "ok" }, "get", "--raw", "/readyz")
+		raw := time.Since(killed)
+		t.Logf("a raw start of the API server takes %v", raw.Round(time.Millisecond))
+		return raw
 	}
+	t.Fatalf("no kube-apiserver with address %s", address)
+	return 0
+}
 
-	must(t, upgrade...)
-	must(t, "aks", "lift", "-g", c.group, "-n", c.name, "--yes")
-	c.agrees(t, "1.36.3", "1.36", "1.36.3", false)
-	if message := refused(t, "aks", "rollback", "-g", c.group, "-n", c.name, "--yes"); !strings.Contains(message, "serves Kubernetes 1.36.3 already") {
-		t.Errorf("a rollback after the lift is refused with %q", message)
-	}
-	if now := c.must(t, "get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"); now != nodes {
-		t.Errorf("the nodes went from %s to %s: the control plane alone was to be upgraded", nodes, now)
-	}
-	w.stop(t)
-	if w.longest > 3*time.Second { // about what a raw start takes; each of the three swaps and the lift hands over
-		t.Errorf("the API was away for %v", w.longest)
+// hardlyAway asserts that the API was never away for longer than 1.5 raw starts.
+func (w *writer) hardlyAway(t *testing.T, raw time.Duration) {
+	t.Helper()
+	if most := max(raw*3/2, 3*time.Second); w.longest > most {
+		t.Errorf("the API was away for %v, more than %v", w.longest, most)
 	}
 }
