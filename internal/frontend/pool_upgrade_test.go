@@ -32,14 +32,17 @@ func TestAPoolsUpgradeThatMayNotBeIsRefusedAndChangesNothing(t *testing.T) {
 		method, path, body string
 		want               want
 	}{
-		"above the control plane": {"PUT", poolCall(""), poolOf(`"orchestratorVersion":"1.36.3"`), want{400, "NodePoolMcVersionIncompatible", at, "Upgrade the control plane first"}},
-		"a downgrade":             {"PUT", poolCall(""), poolOf(`"orchestratorVersion":"1.34.3"`), want{400, "OperationNotAllowed", at, "rollback"}},
-		"nothing may move":        {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"maxSurge":"0","maxUnavailable":"0"}`), want{400, "InvalidParameter", "properties.upgradeSettings.maxSurge", "could ever be replaced"}},
-		"drain time out of range": {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"drainTimeoutInMinutes":1441}`), want{400, "", "", ""}},
-		"the last System pool":    {"PUT", poolCall(""), poolOf(`"powerState":{"code":"Stopped"}`), want{400, "OperationNotAllowed", "properties.powerState.code", "Stop the cluster instead"}},
-		"nothing to roll back":    {"POST", strings.Replace(aPool, "Microsoft.", "Berth.", 1) + "/rollback?api-version=2026-11-01", "", want{409, "OperationNotAllowed", "", "cannot be rolled back"}},
-		"no machine of that name": {"POST", poolCall("/deleteMachines"), `{"machineNames":["other"]}`, want{400, "InvalidParameter", "machineNames[0]", "no machine"}},
-		"no machine at all":       {"POST", poolCall("/deleteMachines"), `{"machineNames":[]}`, want{400, "InvalidParameter", "machineNames", "at least one"}},
+		"above the control plane":  {"PUT", poolCall(""), poolOf(`"orchestratorVersion":"1.36.3"`), want{400, "NodePoolMcVersionIncompatible", at, "Upgrade the control plane first"}},
+		"a downgrade":              {"PUT", poolCall(""), poolOf(`"orchestratorVersion":"1.34.3"`), want{400, "OperationNotAllowed", at, "rollback"}},
+		"nothing may move":         {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"maxSurge":"0","maxUnavailable":"0"}`), want{400, "InvalidParameter", "properties.upgradeSettings.maxSurge", "could ever be replaced"}},
+		"drain time out of range":  {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"drainTimeoutInMinutes":1441}`), want{400, "", "properties.upgradeSettings.drainTimeoutInMinutes", ""}},
+		"a surge that is no share": {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"maxSurge":"many"}`), want{400, "", "properties.upgradeSettings.maxSurge", ""}},
+		"a soak out of range":      {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"nodeSoakDurationInMinutes":31}`), want{400, "", "properties.upgradeSettings.nodeSoakDurationInMinutes", ""}},
+		"an unknown behavior":      {"PUT", poolCall(""), poolOf(`"upgradeSettings":{"undrainableNodeBehavior":"Delete"}`), want{400, "", "properties.upgradeSettings.undrainableNodeBehavior", ""}},
+		"the last System pool":     {"PUT", poolCall(""), poolOf(`"powerState":{"code":"Stopped"}`), want{400, "OperationNotAllowed", "properties.powerState.code", "Stop the cluster instead"}},
+		"nothing to roll back":     {"POST", strings.Replace(aPool, "Microsoft.", "Berth.", 1) + "/rollback?api-version=2026-11-01", "", want{409, "OperationNotAllowed", "", "cannot be rolled back"}},
+		"no machine of that name":  {"POST", poolCall("/deleteMachines"), `{"machineNames":["other"]}`, want{400, "InvalidParameter", "machineNames[0]", "no machine"}},
+		"no machine at all":        {"POST", poolCall("/deleteMachines"), `{"machineNames":[]}`, want{400, "InvalidParameter", "machineNames", "at least one"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, r.call(c.method, c.path, c.body), c.want)
