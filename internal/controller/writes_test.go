@@ -40,10 +40,9 @@ func (w *world) versions() map[string]int {
 
 // TestManyMachinesAtOnceCostFewWritesEach lets a pool of each cluster grow to ten
 // machines at once; the soak does so with ten clusters. Hosts and kubelets answer
-// between any two controllers, so that what is in between is seen. The aim is 8
-// writes a machine; 8.4 were measured, and it must not become more.
+// between any two controllers, so that what is in between is seen.
 func TestManyMachinesAtOnceCostFewWritesEach(t *testing.T) {
-	const nodes, most = 10, 8.5
+	const nodes, most = 10, 8
 	clusters := 2
 	if os.Getenv("BERTH_EVERY_PHASE") != "" {
 		clusters = 10
@@ -79,7 +78,7 @@ func TestManyMachinesAtOnceCostFewWritesEach(t *testing.T) {
 		each[kind] = fmt.Sprintf("%.2f", float64(sum-before[kind])/float64(clusters*nodes))
 	}
 	t.Logf("writes a machine: %.2f: %v", float64(total)/float64(clusters*nodes), each)
-	if float64(total) > most*float64(clusters*nodes) {
-		t.Errorf("%d writes for %d machines, at most %.1f for each", total, clusters*nodes, most)
+	if total > most*clusters*nodes {
+		t.Errorf("%d writes for %d machines, at most %d for each", total, clusters*nodes, most)
 	}
 }

@@ -160,7 +160,11 @@ func (s *slot) outcome() condition.Outcome {
 		for _, conditionType := range []string{
 			v1alpha1.ConditionProvisioned, v1alpha1.ConditionNetworked, v1alpha1.ConditionNodeReady,
 		} {
-			outcome = condition.Mirror(s.machine.Status.Conditions, conditionType, "waiting for the condition "+conditionType)
+			waits := "waiting for the condition " + conditionType
+			if conditionType == v1alpha1.ConditionNodeReady {
+				waits = "waiting for the node to register"
+			}
+			outcome = condition.Mirror(s.machine.Status.Conditions, conditionType, waits)
 			if !outcome.True {
 				break
 			}

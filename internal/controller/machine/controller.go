@@ -109,7 +109,11 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		}
 		errs = append(errs, err)
 	}
-	errs = append(errs, client.IgnoreNotFound(c.writeStatus(ctx, s)))
+	if left := s.registers(); left > 0 {
+		result.RequeueAfter = left
+	} else {
+		errs = append(errs, client.IgnoreNotFound(c.writeStatus(ctx, s)))
+	}
 	return retryConflict(result, errors.Join(errs...))
 }
 

@@ -3,14 +3,31 @@ package machine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 )
+
+// registerTime is how long a node that registers is awaited in silence.
+const registerTime = 5 * time.Second
+
+// registers says that a machine has just come up and that all there is to say is
+// that its node is awaited, and for how long that is not worth a write.
+func (s *scope) registers() time.Duration {
+	conditions := s.machine.Status.Conditions
+	up := apimeta.FindStatusCondition(conditions, v1alpha1.ConditionProvisioned)
+	if s.node != nil || !s.nodeKnown || s.drained != nil || up == nil || up.Status != metav1.ConditionTrue ||
+		!v1alpha1.ConditionTrue(conditions, v1alpha1.ConditionNetworked) || apimeta.FindStatusCondition(conditions, v1alpha1.ConditionNodeReady) != nil {
+		return 0
+	}
+	return max(up.LastTransitionTime.Add(registerTime).Sub(s.now), 0)
+}
 
 // writeStatus computes the conditions that are this controller's and writes
 // them under the resourceVersion: the host agent writes into the same list.
