@@ -115,10 +115,10 @@ func heals(t *testing.T, stories map[string]story) {
 	}
 }
 
-// faultPoints are the writes of a story behind which it is cut off: a dozen,
+// faultPoints are the writes of a story behind which it is cut off: four,
 // spread over all of them, or every one if BERTH_EVERY_PHASE is set, as the soak does.
 func faultPoints(total int) []int {
-	const few = 12
+	const few = 4
 	step := (total + few - 1) / few
 	if os.Getenv("BERTH_EVERY_PHASE") != "" {
 		step = 1
