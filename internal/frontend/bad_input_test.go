@@ -210,7 +210,6 @@ func TestAClusterThatExistsRefusesWhatMayNotChange(t *testing.T) {
 		"another pod range":         {"PUT", clusterPath, `{"location":"local","properties":{"networkProfile":{"podCidr":"10.100.0.0/16"}}}`, want{400, "PropertyChangeNotAllowed", "properties.networkProfile.podCidr", "not allowed"}},
 		"another size":              {"PUT", pool, `{"properties":{"vmSize":"Standard_B2s"}}`, want{400, "PropertyChangeNotAllowed", "properties.vmSize", "not allowed"}},
 		"another disk":              {"PUT", pool, `{"properties":{"osDiskSizeGB":64}}`, want{400, "PropertyChangeNotAllowed", "properties.osDiskSizeGB", "not allowed"}},
-		"other labels":              {"PUT", pool, `{"properties":{"nodeLabels":{"a":"b"}}}`, want{400, "NotSupported", "properties.nodeLabels", "new pool"}},
 		"the last System pool User": {"PUT", pool, `{"properties":{"mode":"User"}}`, want{400, "", "", "at least one system pool"}},
 		"the last System pool gone": {"DELETE", pool, "", want{400, "OperationNotAllowed", "agentPoolName", "last one of mode System"}},
 		"a pool with a bad name":    {"PUT", clusterPath + "/agentPools/Bad_Name", `{"properties":{}}`, want{400, "InvalidParameter", "", "12 lower-case"}},

@@ -17,7 +17,7 @@ func recording(c *frontend.Config) { c.RecordUnsupported = true }
 const wanted = `{"location":"local","sku":{"name":"Base","tier":"Standard"},"properties":{"dnsPrefix":"demo","disableLocalAccounts":true,
 	"aadProfile":{"managed":true,"adminGroupObjectIDs":["11111111-1111-4111-8111-111111111111"]},"addonProfiles":{"azurepolicy":{"enabled":true,"config":{"a.b":"c"}}},
 	"windowsProfile":{"adminUsername":"somebody","adminPassword":"Sup3r-Secret-Word"},
-	"agentPoolProfiles":[{"name":"nodepool1","count":1,"mode":"System","availabilityZones":["1","2"]}]}}`
+	"agentPoolProfiles":[{"name":"nodepool1","count":1,"mode":"System","enableNodePublicIP":true}]}}`
 
 func TestAnOperatorMayHaveUnsupportedPropertiesRecorded(t *testing.T) {
 	refusing := newRig(t)
@@ -30,7 +30,7 @@ func TestAnOperatorMayHaveUnsupportedPropertiesRecorded(t *testing.T) {
 	if a.status != http.StatusCreated {
 		t.Fatalf("answered %d %s", a.status, a.raw)
 	}
-	want := []string{"agentPools/nodepool1/availabilityZones", "properties.aadProfile.adminGroupObjectIDs", "properties.aadProfile.managed", "properties.addonProfiles",
+	want := []string{"agentPools/nodepool1/enableNodePublicIP", "properties.aadProfile.adminGroupObjectIDs", "properties.aadProfile.managed", "properties.addonProfiles",
 		"properties.disableLocalAccounts", "properties.windowsProfile.adminPassword", "properties.windowsProfile.adminUsername", "sku.tier"}
 	if got := strings.Split(a.header.Get(unsupportedHeader), ", "); !slices.Equal(got, want) {
 		t.Errorf("the header lists %v, want %v", got, want)
@@ -49,10 +49,10 @@ func TestAnOperatorMayHaveUnsupportedPropertiesRecorded(t *testing.T) {
 	addon, _ := properties["addonProfiles"].(map[string]any)["azurepolicy"].(map[string]any)
 	pool := properties["agentPoolProfiles"].([]any)[0].(map[string]any)
 	if a.body["sku"].(map[string]any)["tier"] != "Standard" || properties["disableLocalAccounts"] != true || addon["config"].(map[string]any)["a.b"] != "c" ||
-		len(pool["availabilityZones"].([]any)) != 2 || strings.Contains(a.raw, "Sup3r") || a.header.Get(unsupportedHeader) == "" {
+		pool["enableNodePublicIP"] != true || strings.Contains(a.raw, "Sup3r") || a.header.Get(unsupportedHeader) == "" {
 		t.Errorf("read back as %s", a.raw)
 	}
-	if a := r.call(http.MethodGet, clusterPath+"/agentPools/nodepool1", ""); a.header.Get(unsupportedHeader) != "availabilityZones" {
+	if a := r.call(http.MethodGet, clusterPath+"/agentPools/nodepool1", ""); a.header.Get(unsupportedHeader) != "enableNodePublicIP" {
 		t.Errorf("the pool's header is %v", a.header)
 	}
 }
@@ -64,7 +64,7 @@ func TestWhatIsRecordedGoesWhenItIsNoLongerAskedFor(t *testing.T) {
 	r.finish()
 	a := r.call(http.MethodPut, clusterPath, `{"location":"local","sku":{"name":"Base","tier":"Free"},"properties":{"disableLocalAccounts":false,"addonProfiles":{},
 		"aadProfile":{"managed":false},"windowsProfile":{"adminUsername":"","adminPassword":""}}}`)
-	if got := a.header.Get(unsupportedHeader); a.status != http.StatusOK || got != "agentPools/nodepool1/availabilityZones, properties.aadProfile.adminGroupObjectIDs" {
+	if got := a.header.Get(unsupportedHeader); a.status != http.StatusOK || got != "agentPools/nodepool1/enableNodePublicIP, properties.aadProfile.adminGroupObjectIDs" {
 		t.Errorf("answered %d, and the header lists %s", a.status, got)
 	}
 	if properties := a.body["properties"].(map[string]any); properties["disableLocalAccounts"] != false || a.body["sku"].(map[string]any)["tier"] != "Free" || properties["addonProfiles"] != nil {
