@@ -60,9 +60,11 @@ func (w *writer) run(ctx context.Context) {
 	last := time.Now()
 	for n := 0; ctx.Err() == nil; n++ {
 		name := fmt.Sprintf("write-%d", n)
-		if err := w.write(ctx, name, fmt.Sprint(n)); err != nil {
+		switch err := w.write(ctx, name, fmt.Sprint(n)); {
+		case ctx.Err() != nil && err != nil: // cut off by the end of the writing
+		case err != nil:
 			w.refused++
-		} else {
+		default:
 			w.acknowledged[name] = fmt.Sprint(n)
 			w.readBack(ctx, name)
 			w.longest = max(w.longest, time.Since(last))
