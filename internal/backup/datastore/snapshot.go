@@ -8,6 +8,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"berth.dev/berth/internal/backup"
 )
@@ -96,6 +98,10 @@ func (p *pages) next(ctx context.Context) ([]keyValue, error) {
 		return nil, nil
 	}
 	answer, err := p.in.Client.Get(ctx, p.from, clientv3.WithRange(p.in.end()), clientv3.WithRev(p.revision), clientv3.WithLimit(p.limit))
+	for status.Code(err) == codes.ResourceExhausted && p.limit > 1 { // after many small values came large ones
+		p.limit = max(1, p.limit/8)
+		answer, err = p.in.Client.Get(ctx, p.from, clientv3.WithRange(p.in.end()), clientv3.WithRev(p.revision), clientv3.WithLimit(p.limit))
+	}
 	if errors.Is(err, rpctypes.ErrCompacted) {
 		return nil, fmt.Errorf("reading the keys below %s: the store forgot revision %d meanwhile: %w", p.in.Prefix, p.revision, err)
 	}
