@@ -67,6 +67,10 @@ func (t teller) upgrade(ctx context.Context, s *upgradeSamples) error {
 	if err != nil {
 		return err
 	}
+	// All pools are made while the control plane is of their version: later it gives new ones its own.
+	if err := t.addPools(ctx, "one", "left", "right"); err != nil {
+		return err
+	}
 	swap, err := t.unavailable(ctx, "aks", "upgrade", "-g", "bench", "-n", "bench", "-k", newVersion, "--control-plane-only", "--yes")
 	if err != nil {
 		return err
@@ -78,9 +82,6 @@ func (t teller) upgrade(ctx context.Context, s *upgradeSamples) error {
 	s.swap.values, s.lift.values = append(s.swap.values, swap), append(s.lift.values, lift)
 	one, err := t.upgradePools(ctx, client, "one")
 	if err != nil {
-		return err
-	}
-	if _, err := t.berth(ctx, "aks", "nodepool", "delete", "-g", "bench", "--cluster-name", "bench", "-n", "one", "--yes"); err != nil {
 		return err
 	}
 	two, err := t.upgradePools(ctx, client, "left", "right")
@@ -110,18 +111,22 @@ func (t teller) unavailable(ctx context.Context, command ...string) (float64, er
 	return float64(longest) / float64(time.Millisecond), nil
 }
 
-// upgradePools makes pools of the old version and says how many seconds they
-// take to be of the new one, all at once.
+// addPools makes pools of the old version.
+func (t teller) addPools(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if _, err := t.berth(ctx, "aks", "nodepool", "add", "-g", "bench", "--cluster-name", "bench", "-n", name,
+			"-c", fmt.Sprint(poolNodes), "-s", "Standard_DS1_v2", "-k", oldVersion); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upgradePools says how many seconds pools take to be of the new version, all at once.
 func (t teller) upgradePools(ctx context.Context, client *kubernetes.Clientset, names ...string) (float64, error) {
 	pools, err := t.pools()
 	if err != nil {
 		return 0, err
-	}
-	for _, name := range names {
-		if _, err := t.berth(ctx, "aks", "nodepool", "add", "-g", "bench", "--cluster-name", "bench", "-n", name,
-			"-c", fmt.Sprint(poolNodes), "-s", "Standard_DS1_v2", "-k", oldVersion); err != nil {
-			return 0, err
-		}
 	}
 	begun := time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
