@@ -101,8 +101,21 @@ func bindDecision(s *session.Session, command *cobra.Command, flags *decisionFla
 // decision is an action with its words.
 type decision struct{ action, what, question string }
 
-// decide asks, sends an action that the public service does not have, and waits.
+// decide asks, takes an upgrade's next step, and shows how it stands then.
 func decide(ctx context.Context, s *session.Session, flags decisionFlags, d decision) error {
+	var body any
+	if flags.acceptLoss {
+		body = map[string]any{"acceptLoss": true}
+	}
+	if err := act(ctx, s, flags, d, body); err != nil || flags.noWait {
+		return err
+	}
+	return showUpgrade(ctx, s, flags.target)
+}
+
+// act asks, sends an action that the public service does not have, and waits for
+// its end unless it is not to.
+func act(ctx context.Context, s *session.Session, flags decisionFlags, d decision, body any) error {
 	if !flags.yes {
 		if err := s.Confirm(ctx, d.question); err != nil {
 			return err
@@ -112,10 +125,6 @@ func decide(ctx context.Context, s *session.Session, flags decisionFlags, d deci
 	if err != nil {
 		return err
 	}
-	var body any
-	if flags.acceptLoss {
-		body = map[string]any{"acceptLoss": true}
-	}
 	response, err := extension.Do(ctx, http.MethodPost, extension.Cluster(flags.group, flags.name, d.action), body)
 	if err != nil || flags.noWait {
 		return err
@@ -124,10 +133,8 @@ func decide(ctx context.Context, s *session.Session, flags decisionFlags, d deci
 	if err != nil {
 		return err
 	}
-	if _, err := operation.Wait(ctx, s, poller, operation.Words{What: d.what, Look: flags.look()}); err != nil {
-		return err
-	}
-	return showUpgrade(ctx, s, flags.target)
+	_, err = operation.Wait(ctx, s, poller, operation.Words{What: d.what, Look: flags.look()})
+	return err
 }
 
 func newUpgradeStatus(s *session.Session) *cobra.Command {

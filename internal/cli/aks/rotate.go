@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth.dev/berth/internal/cli/argument"
-	"berth.dev/berth/internal/cli/operation"
 	"berth.dev/berth/internal/cli/output"
 	"berth.dev/berth/internal/cli/session"
 )
@@ -19,14 +18,9 @@ import (
 const defaultGrace = 24 * time.Hour
 
 type rotateFlags struct {
-	target
-	grace  time.Duration
-	yes    bool
-	noWait bool
+	decisionFlags
+	grace time.Duration
 }
-
-// rotation is one kind of it with its words.
-type rotation struct{ action, what, question string }
 
 func newRotateCerts(s *session.Session) *cobra.Command {
 	var flags rotateFlags
@@ -46,7 +40,7 @@ that is --grace-period 0. "berth aks show-certs" says until when the old ones ar
   berth aks rotate-certs -g demo -n demo --grace-period 1h --yes
   berth aks rotate-certs -g demo -n demo --grace-period 0 --yes`,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return rotate(command.Context(), s, flags, rotation{
+			return rotate(command.Context(), s, flags, decision{
 				"rotateClusterCertificates", "Rotating the certificates of cluster " + flags.name,
 				fmt.Sprintf("Replace the certificate authorities of %s? Kubeconfigs of before end %s after.", flags.name, flags.grace),
 			})
@@ -69,7 +63,7 @@ Secrets of the type kubernetes.io/service-account-token end with the old key.`,
 		Example: `  berth aks rotate-service-account-keys --resource-group demo --name demo --yes
   berth aks rotate-service-account-keys -g demo -n demo --grace-period 2h --yes`,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return rotate(command.Context(), s, flags, rotation{
+			return rotate(command.Context(), s, flags, decision{
 				"rotateServiceAccountSigningKeys", "Rotating the service-account key of cluster " + flags.name,
 				fmt.Sprintf("Replace the key that signs the service-account tokens of %s? Tokens of before end %s after.", flags.name, flags.grace),
 			})
@@ -94,34 +88,14 @@ func newShowCerts(s *session.Session) *cobra.Command {
 }
 
 func bindRotate(s *session.Session, command *cobra.Command, flags *rotateFlags) {
-	argument.ResourceGroup(s, command, &flags.group)
-	argument.ClusterName(s, command, "name", &flags.name)
-	argument.Yes(command, &flags.yes)
-	argument.NoWait(command, &flags.noWait)
+	bindDecision(s, command, &flags.decisionFlags)
 	command.Flags().DurationVar(&flags.grace, "grace-period", defaultGrace, "for how long what is replaced is accepted beside the new, e.g. 24h; 0 if it is compromised")
 }
 
-// rotate asks, starts a rotation and waits for it.
-func rotate(ctx context.Context, s *session.Session, flags rotateFlags, r rotation) error {
-	if !flags.yes {
-		if err := s.Confirm(ctx, r.question); err != nil {
-			return err
-		}
-	}
-	extension, err := s.Extension()
-	if err != nil {
-		return err
-	}
-	response, err := extension.Do(ctx, http.MethodPost, extension.Cluster(flags.group, flags.name, r.action),
-		map[string]any{"gracePeriodInSeconds": int64(flags.grace.Seconds())})
-	if err != nil || flags.noWait {
-		return err
-	}
-	poller, err := extension.Poller(response)
-	if err != nil {
-		return err
-	}
-	if _, err := operation.Wait(ctx, s, poller, operation.Words{What: r.what, Look: flags.look()}); err != nil {
+// rotate asks, starts a rotation, waits for it, and shows what holds then.
+func rotate(ctx context.Context, s *session.Session, flags rotateFlags, d decision) error {
+	body := map[string]any{"gracePeriodInSeconds": int64(flags.grace.Seconds())}
+	if err := act(ctx, s, flags.decisionFlags, d, body); err != nil || flags.noWait {
 		return err
 	}
 	return showCerts(ctx, s, flags.target)
