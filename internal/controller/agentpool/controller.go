@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +27,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/controller/grant"
 	"berth.dev/berth/internal/naming"
 )
@@ -109,7 +109,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	if pool.DeletionTimestamp == nil && controllerutil.AddFinalizer(pool, v1alpha1.AgentPoolFinalizer) {
 		if err := c.client.Update(ctx, pool); err != nil {
-			return retryConflict(fmt.Errorf("adding the finalizer: %w", err))
+			return conflict.Retry(reconcile.Result{}, fmt.Errorf("adding the finalizer: %w", err))
 		}
 	}
 	s, err := readScope(ctx, c.client, c.reader, pool)
@@ -124,10 +124,10 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	err = errors.Join(errs...)
 	if pool.DeletionTimestamp != nil && err == nil && len(s.slots) == 0 {
 		controllerutil.RemoveFinalizer(pool, v1alpha1.AgentPoolFinalizer)
-		return retryConflict(client.IgnoreNotFound(c.client.Update(ctx, pool)))
+		return conflict.Retry(reconcile.Result{}, client.IgnoreNotFound(c.client.Update(ctx, pool)))
 	}
 	statusErr := c.writeStatus(ctx, s, err)
-	result, err := retryConflict(errors.Join(err, client.IgnoreNotFound(statusErr)))
+	result, err := conflict.Retry(reconcile.Result{}, errors.Join(err, client.IgnoreNotFound(statusErr)))
 	if err == nil && result.RequeueAfter == 0 {
 		result.RequeueAfter = s.next
 		if result.RequeueAfter == 0 && len(s.slots) > 0 {
@@ -146,14 +146,6 @@ func (c *Controller) revoke(ctx context.Context, s *scope) error {
 		return nil
 	}
 	return c.grants.Revoke(ctx, grant.AgentPool(s.cluster, name))
-}
-
-// retryConflict turns a lost race into another look at once.
-func retryConflict(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	return reconcile.Result{}, err
 }
 
 // stamp is what all conditions of one write have in common.

@@ -24,6 +24,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/upgrade"
 )
@@ -99,16 +100,16 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	cluster = cluster.DeepCopy()
 	if !upgrade.Automatic(cluster.Spec.UpgradeChannel) {
-		return retryConflict(c.write(ctx, cluster, nil))
+		return conflict.Retry(reconcile.Result{}, c.write(ctx, cluster, nil))
 	}
 	p := newPlan(cluster, configurations, c.config.Catalog(), c.config.Clock.Now())
 	if p.due() {
 		if err := c.start(ctx, cluster, p); err != nil {
-			return retryConflict(err)
+			return conflict.Retry(reconcile.Result{}, err)
 		}
 	}
 	if err := c.write(ctx, cluster, p.status()); err != nil {
-		return retryConflict(err)
+		return conflict.Retry(reconcile.Result{}, err)
 	}
 	return reconcile.Result{RequeueAfter: p.again()}, nil
 }
@@ -170,12 +171,4 @@ func (c *Controller) write(ctx context.Context, cluster *v1alpha1.ManagedCluster
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	return nil
-}
-
-// retryConflict turns a lost race into another look at once.
-func retryConflict(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	return reconcile.Result{}, err
 }

@@ -25,6 +25,7 @@ import (
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/command"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/tenant"
 )
@@ -130,11 +131,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return c.unreachable(ctx, s, "the cluster's API server does not answer")
 	}
 	s.tenant = t
-	result, err := c.step(ctx, s)
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 20 * time.Millisecond}, nil // the cache is behind what was written
-	}
-	return result, err
+	return conflict.Retry(c.step(ctx, s))
 }
 
 // scope is one look at one command.

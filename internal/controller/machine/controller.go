@@ -12,7 +12,6 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,6 +24,7 @@ import (
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -98,7 +98,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	if machine.DeletionTimestamp != nil {
-		return retryConflict(reconcile.Result{}, c.finalize(ctx, s))
+		return conflict.Retry(reconcile.Result{}, c.finalize(ctx, s))
 	}
 	var result reconcile.Result
 	var errs []error
@@ -114,7 +114,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else {
 		errs = append(errs, client.IgnoreNotFound(c.writeStatus(ctx, s)))
 	}
-	return retryConflict(result, errors.Join(errs...))
+	return conflict.Retry(result, errors.Join(errs...))
 }
 
 // newScope finds the cluster, the pool and the tenant of a machine.
@@ -138,18 +138,6 @@ func (c *Controller) newScope(ctx context.Context, machine *v1alpha1.Machine) (*
 		s.tenant = t
 	}
 	return s, nil
-}
-
-// retryConflict turns a lost race into another look at once: the host agent
-// writes the same status.
-func retryConflict(result reconcile.Result, err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	return result, nil
 }
 
 func (c *Controller) machinesOfCluster(ctx context.Context, object client.Object) []reconcile.Request {

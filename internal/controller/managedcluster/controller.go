@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,6 +29,7 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/history"
 	networks "berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/pki"
@@ -170,7 +170,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	if controllerutil.AddFinalizer(cluster, v1alpha1.ManagedClusterFinalizer) {
 		if err := c.config.Client.Update(ctx, cluster); err != nil {
-			return retryConflict(fmt.Errorf("adding the finalizer: %w", err))
+			return conflict.Retry(reconcile.Result{}, fmt.Errorf("adding the finalizer: %w", err))
 		}
 	}
 	s := newScope(cluster, c.config.Clock.Now())
@@ -187,7 +187,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	r, err := c.finish(ctx, s)
 	result = sooner(result, r)
 	if err = errors.Join(append(errs, err)...); err != nil {
-		return retryConflict(err)
+		return conflict.Retry(reconcile.Result{}, err)
 	}
 	return result, nil
 }
@@ -236,15 +236,6 @@ func outcomeOf(err error) condition.Outcome {
 		outcome.Reason = ReasonAllocationFailed
 	}
 	return outcome
-}
-
-// retryConflict turns a lost race into another look at once: the object that
-// won is on its way into the cache.
-func retryConflict(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	return reconcile.Result{}, err
 }
 
 // sooner is the one of two results that comes first.

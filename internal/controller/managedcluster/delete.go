@@ -14,6 +14,7 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/controller/grant"
 	"berth.dev/berth/internal/naming"
 )
@@ -55,7 +56,7 @@ func (c *Controller) finalize(ctx context.Context, cluster *v1alpha1.ManagedClus
 		}
 	}
 	if err := c.operations.cancel(ctx, cluster, c.config.Clock.Now()); err != nil {
-		return retryConflict(err)
+		return conflict.Retry(reconcile.Result{}, err)
 	}
 	for _, deletion := range c.deletions {
 		waits, err := deletion(ctx, cluster)
@@ -68,11 +69,11 @@ func (c *Controller) finalize(ctx context.Context, cluster *v1alpha1.ManagedClus
 		if statusErr := c.reportDeleting(ctx, cluster, outcome); statusErr != nil && err == nil {
 			err = client.IgnoreNotFound(statusErr)
 		}
-		return retryConflict(err)
+		return conflict.Retry(reconcile.Result{}, err)
 	}
 	controllerutil.RemoveFinalizer(cluster, v1alpha1.ManagedClusterFinalizer)
 	if err := c.config.Client.Update(ctx, cluster); client.IgnoreNotFound(err) != nil {
-		return retryConflict(fmt.Errorf("removing the finalizer: %w", err))
+		return conflict.Retry(reconcile.Result{}, fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return reconcile.Result{}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/controller/grant"
 )
 
@@ -56,12 +56,8 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	controllerutil.RemoveFinalizer(identity, v1alpha1.UserAssignedIdentityFinalizer)
-	err := c.client.Update(ctx, identity)
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	if client.IgnoreNotFound(err) != nil {
-		return reconcile.Result{}, fmt.Errorf("removing the finalizer: %w", err)
+	if err := c.client.Update(ctx, identity); client.IgnoreNotFound(err) != nil {
+		return conflict.Retry(reconcile.Result{}, fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return reconcile.Result{}, nil
 }

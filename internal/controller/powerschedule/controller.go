@@ -25,6 +25,7 @@ import (
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/conflict"
 )
 
 // The reasons of the condition Scheduled.
@@ -90,13 +91,15 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 			latest = nil // the write that says so wakes this controller
 		case errors.As(err, &refused):
 			waits = refused.Message
+		case apierrors.IsAlreadyExists(err): // somebody else reserved room first: it is counted again
+			return reconcile.Result{RequeueAfter: conflict.Again}, nil
 		default:
-			return retryConflict(fmt.Errorf("running the power schedule %s: %w", latest.schedule, err))
+			return conflict.Retry(reconcile.Result{}, fmt.Errorf("running the power schedule %s: %w", latest.schedule, err))
 		}
 	}
 	next, err := c.report(ctx, cluster, plans, observation{now: now, waiting: latest, reason: waits})
 	if err != nil || next.IsZero() {
-		return retryConflict(err)
+		return conflict.Retry(reconcile.Result{}, err)
 	}
 	return reconcile.Result{RequeueAfter: min(max(next.Sub(now), time.Millisecond), lookAgain)}, nil
 }
@@ -199,12 +202,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// retryConflict turns a lost race into another look at once.
-func retryConflict(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	return reconcile.Result{}, err
 }

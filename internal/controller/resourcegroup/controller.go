@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,6 +22,7 @@ import (
 	managedidentityv1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/controller/grant"
 )
 
@@ -90,10 +90,10 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	group = group.DeepCopy()
 	if group.DeletionTimestamp != nil {
-		return retryConflict(c.finalize(ctx, group))
+		return conflict.Retry(reconcile.Result{}, c.finalize(ctx, group))
 	}
 	if controllerutil.AddFinalizer(group, v1alpha1.ResourceGroupFinalizer) {
-		return retryConflict(client.IgnoreNotFound(c.client.Update(ctx, group)))
+		return conflict.Retry(reconcile.Result{}, client.IgnoreNotFound(c.client.Update(ctx, group)))
 	}
 	return reconcile.Result{}, nil
 }
@@ -187,12 +187,4 @@ func (c *Controller) report(ctx context.Context, group *v1alpha1.ResourceGroup, 
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	return nil
-}
-
-// retryConflict turns a lost race into another look at once.
-func retryConflict(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	return reconcile.Result{}, err
 }

@@ -24,6 +24,7 @@ import (
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -114,11 +115,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 			errs = append(errs, err)
 		}
 	}
-	err = errors.Join(errs...)
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: 10 * time.Millisecond}, nil
-	}
-	return reconcile.Result{}, err
+	return conflict.Retry(reconcile.Result{}, errors.Join(errs...))
 }
 
 // readScope reads the cluster with its tenant's services; nil while it is not
