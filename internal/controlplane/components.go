@@ -47,31 +47,31 @@ func Components(desired Desired, dir string) (files map[string][]byte, component
 	if files, err = configuration(desired, dir); err != nil {
 		return nil, nil, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
-	p := plan{Desired: desired, dir: dir, loopback: loopback(desired.Address)}
-	if len(p.socket()) > maxSocketPath {
-		return nil, nil, fmt.Errorf("control plane %s: %s is longer than the %d bytes of a socket's path", desired.ID, p.socket(), maxSocketPath)
+	p := plan{Desired: desired, dir: dir, loopback: Loopback(desired.Address)}
+	if longest := evenSlot.own(p.socket()); len(longest) > maxSocketPath {
+		return nil, nil, fmt.Errorf("control plane %s: %s is longer than the %d bytes of a socket's path", desired.ID, longest, maxSocketPath)
 	}
 	if desired.DatastoreOnly {
 		return files, []supervise.Component{p.etcd()}, nil
 	}
 	return files, []supervise.Component{
-		p.konnectivity(), p.etcd(), p.apiServer(), p.controllerManager(), p.scheduler(),
+		p.etcd(), p.konnectivity(), p.apiServer(), p.controllerManager(), p.scheduler(),
 	}, nil
 }
 
 // Datastore is where the datastore listens, in the control plane's network
 // namespace.
 func (d Desired) Datastore() string {
-	return net.JoinHostPort(loopback(d.Address).String(), fmt.Sprint(etcdPort))
+	return net.JoinHostPort(Loopback(d.Address).String(), fmt.Sprint(etcdPort))
 }
 
 // maxSocketPath is the kernel's limit, without the final zero.
 const maxSocketPath = 107
 
-// loopback is where the private ports listen. A control plane whose public
+// Loopback is where the private ports listen. A control plane whose public
 // address is a loopback address runs in the host's own namespace, perhaps
 // beside others, and keeps to that address.
-func loopback(address netip.Addr) netip.Addr {
+func Loopback(address netip.Addr) netip.Addr {
 	if address.IsLoopback() {
 		return address
 	}
@@ -202,14 +202,14 @@ func (p plan) apiServer() supervise.Component {
 		"--endpoint-reconciler-type=none",  // the add-ons hold it: of two servers that hand over, the one that ends would take it away
 		"--enable-aggregator-routing=true", // to the pods themselves: no kube-proxy runs beside the API server
 
-		"--egress-selector-config-file="+p.config(egressFile),
+		egressFlag+"="+p.config(egressFile),
 		"--kubelet-certificate-authority="+p.pki(pki.ClusterCACert),
 		"--kubelet-client-certificate="+p.pki(pki.APIServerKubeletClientCert),
 		"--kubelet-client-key="+p.pki(pki.APIServerKubeletClientKey),
 		"--kubelet-preferred-address-types=InternalIP",
 
 		"--audit-policy-file="+p.config(auditPolicyFile),
-		auditLogFlag+filepath.Join(p.dir, supervise.LogDir, "audit.log"),
+		auditLogFlag+"="+filepath.Join(p.dir, supervise.LogDir, "audit.log"),
 		"--audit-log-maxsize=50",
 		"--audit-log-maxbackup=5",
 		"--audit-log-maxage=30",
@@ -305,9 +305,9 @@ func (p plan) ready(cert, key string) *supervise.Probe {
 func (p plan) konnectivity() supervise.Component {
 	server := p.component(Konnectivity, 2*time.Second,
 		"--mode=grpc",
-		"--server-id="+p.ID,
+		serverIDFlag+"="+p.ID,
 		"--server-count=1",
-		"--uds-name="+p.socket(),
+		socketFlag+"="+p.socket(),
 		"--server-port=0",
 		"--agent-bind-address="+p.Address.String(),
 		"--agent-port="+fmt.Sprint(KonnectivityPort),

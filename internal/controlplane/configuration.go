@@ -89,8 +89,10 @@ func configuration(desired Desired, dir string) (map[string][]byte, error) {
 	files[filepath.Join(configDir, oldestEtcdCAFile)] = pki.Oldest(desired.Credentials, pki.EtcdCACert)
 	documents := map[string]any{
 		encryptionFile:  encryption(desired.Credentials[pki.EncryptionKey]),
-		egressFile:      egress(plan{Desired: desired, dir: dir}.socket()),
 		auditPolicyFile: auditPolicy(),
+	}
+	for _, slot := range Slots() {
+		documents[slot.own(egressFile)] = egress(slot.own(plan{Desired: desired, dir: dir}.socket()))
 	}
 	for name, document := range documents {
 		data, err := yaml.Marshal(document)

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -9,13 +10,17 @@ import (
 )
 
 // Slot is a place that a control plane's API server can run in, named by the
-// port that it listens on there. One serves; a changed API server starts in
-// another, and its predecessor ends once new connections reach it. Clients know
-// the public address and APIServerPort alone.
+// port that it listens on there, with a konnectivity server beside it. One serves;
+// a changed pair starts in another, and its predecessors end once new connections
+// reach it. Clients know the public address, APIServerPort and KonnectivityPort alone.
 //
 // An API server starts its life on APIServerPort itself and returns there only
 // when nothing runs any more: while connections to that port are led elsewhere,
 // nobody could ask whether a server behind it is ready.
+//
+// The konnectivity server goes with the API server because it reads its certificates
+// once, at its start, and because what goes through it ends with it: streams of an
+// API server that ends stay whole until it has ended.
 type Slot uint16
 
 // The slots.
@@ -36,35 +41,95 @@ func (s Slot) Next() Slot {
 // Valid says whether there is such a slot.
 func (s Slot) Valid() bool { return s == FirstSlot || s == evenSlot || s == oddSlot }
 
-// Component is the name of the slot's component.
-func (s Slot) Component() string {
+// Slots are all of them.
+func Slots() []Slot { return []Slot{FirstSlot, evenSlot, oddSlot} }
+
+// Component is the name of the slot's API server, Konnectivity that of the
+// konnectivity server beside it.
+func (s Slot) Component() string    { return APIServer + s.suffix() }
+func (s Slot) Konnectivity() string { return Konnectivity + s.suffix() }
+
+// suffix tells what belongs to the slot from what belongs to the first.
+func (s Slot) suffix() string {
 	if s == FirstSlot {
-		return APIServer
+		return ""
 	}
-	return fmt.Sprintf("%s-%d", APIServer, s)
+	return fmt.Sprintf("-%d", s)
 }
 
-// Place makes the slot's component of the API server as Components gives it: two
-// of them run side by side, so each has a port and an audit log of its own.
-func (s Slot) Place(server supervise.Component) supervise.Component {
-	if s == FirstSlot {
-		return server
+// KonnectivityPort is where the slot's konnectivity server takes agents on the
+// public address, AdminPort where it tells its metrics in the control plane's namespace.
+func (s Slot) KonnectivityPort() uint16 { return KonnectivityPort + s.offset() }
+func (s Slot) AdminPort() uint16        { return konnectivityAdminPort + s.offset() }
+func (s Slot) healthPort() uint16       { return konnectivityHealthPort + s.offset() }
+
+// offset tells the ports of a konnectivity server from those of another slot's.
+func (s Slot) offset() uint16 {
+	switch s {
+	case evenSlot:
+		return 10
+	case oddSlot:
+		return 20
+	default:
+		return 0
 	}
-	server.Name = s.Component()
-	server.Command = slices.Clone(server.Command)
-	for i, argument := range server.Command {
-		switch {
-		case argument == FirstSlot.flag():
-			server.Command[i] = s.flag()
-		case strings.HasPrefix(argument, auditLogFlag):
-			server.Command[i] = fmt.Sprintf("%s-%d.log", strings.TrimSuffix(argument, ".log"), s)
+}
+
+// Place makes the slot's API server or konnectivity server of what Components
+// gives for the first: two of each run side by side, so each has ports, a socket
+// and an audit log of its own.
+func (s Slot) Place(component supervise.Component) supervise.Component {
+	if s == FirstSlot {
+		return component
+	}
+	component.Name += s.suffix()
+	component.Command = slices.Clone(component.Command)
+	for i, argument := range component.Command {
+		component.Command[i] = s.argument(argument)
+	}
+	component.RestartOnChange = slices.Clone(component.RestartOnChange)
+	for i, file := range component.RestartOnChange {
+		if strings.HasSuffix(file, "/"+egressFile) {
+			component.RestartOnChange[i] = s.own(file)
 		}
 	}
-	return server
+	return component
+}
+
+// argument is an argument of the first slot's components as the slot's have it.
+func (s Slot) argument(argument string) string {
+	name, value, _ := strings.Cut(argument, "=")
+	switch name {
+	case "--secure-port":
+		return s.flag()
+	case auditLogFlag, egressFlag, socketFlag:
+		return name + "=" + s.own(value)
+	case serverIDFlag:
+		return argument + s.suffix()
+	case "--agent-port":
+		return fmt.Sprintf("%s=%d", name, s.KonnectivityPort())
+	case "--admin-port":
+		return fmt.Sprintf("%s=%d", name, s.AdminPort())
+	case "--health-port":
+		return fmt.Sprintf("%s=%d", name, s.healthPort())
+	default:
+		return argument
+	}
+}
+
+// own is the slot's file beside one of the first slot.
+func (s Slot) own(file string) string {
+	extension := filepath.Ext(file)
+	return strings.TrimSuffix(file, extension) + s.suffix() + extension
 }
 
 // flag makes an API server listen in the slot.
 func (s Slot) flag() string { return fmt.Sprintf("--secure-port=%d", s) }
 
-// auditLogFlag names the file of the audit log.
-const auditLogFlag = "--audit-log-path="
+// The flags whose value names something that a slot has for itself.
+const (
+	auditLogFlag = "--audit-log-path"
+	egressFlag   = "--egress-selector-config-file"
+	socketFlag   = "--uds-name"
+	serverIDFlag = "--server-id"
+)

@@ -63,7 +63,7 @@ func lifecycle(t *testing.T, fixture Fixture) {
 	for _, component := range status.Components {
 		names = append(names, component.Name)
 	}
-	want := []string{controlplane.Konnectivity, controlplane.Etcd, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler}
+	want := []string{controlplane.Etcd, controlplane.Konnectivity, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler}
 	if !slices.Equal(names, want) {
 		t.Errorf("components = %v, want %v", names, want)
 	}

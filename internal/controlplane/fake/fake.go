@@ -77,7 +77,7 @@ func (r *Runtime) Ensure(_ context.Context, desired controlplane.Desired) (contr
 func (r *Runtime) start() []supervise.ComponentStatus {
 	var components []supervise.ComponentStatus
 	for _, name := range []string{
-		controlplane.Konnectivity, controlplane.Etcd, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler,
+		controlplane.Etcd, controlplane.Konnectivity, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler,
 	} {
 		r.lastPID++
 		components = append(components, supervise.ComponentStatus{Name: name, PID: r.lastPID})

@@ -21,6 +21,38 @@ const (
 	doorChain = "prerouting"
 )
 
+// leads says where new connections go: those to the API server to one slot,
+// those of the nodes' agents to one or, while a hand-over goes on, to one of two
+// by chance. An agent keeps one connection to each server that it meets and looks
+// for others all the time.
+type leads struct {
+	apiServer controlplane.Slot
+	agents    []controlplane.Slot
+}
+
+// rule is one step of the door: what comes to a port goes on to another, always
+// or every second time.
+type rule struct {
+	port, to uint16
+	half     bool
+}
+
+// rules are the steps of a door. What stays where it arrives needs none.
+func (l leads) rules() []rule {
+	var rules []rule
+	if l.apiServer != controlplane.FirstSlot {
+		rules = append(rules, rule{port: controlplane.APIServerPort, to: uint16(l.apiServer)})
+	}
+	for i, slot := range l.agents {
+		last := i == len(l.agents)-1
+		if last && slot == controlplane.FirstSlot {
+			continue
+		}
+		rules = append(rules, rule{port: controlplane.KonnectivityPort, to: slot.KonnectivityPort(), half: !last})
+	}
+	return rules
+}
+
 // The flags of a TCP header: the bits that are looked at, and those of a
 // connection's first packet.
 const (
@@ -51,34 +83,42 @@ func (d door) open(use func(*nftables.Conn) error) error {
 	return errors.Join(use(conn), conn.CloseLasting())
 }
 
-// serving is the slot that new connections reach.
-func (d door) serving() (controlplane.Slot, error) {
+// serving is the slot that new connections to the API server reach, and the
+// steps of the door as they are.
+func (d door) serving() (controlplane.Slot, []rule, error) {
 	slot := controlplane.FirstSlot
+	var steps []rule
 	err := d.open(func(conn *nftables.Conn) error {
 		table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: doorTable}
-		rules, err := conn.GetRules(table, &nftables.Chain{Name: doorChain, Table: table})
-		if errors.Is(err, unix.ENOENT) || err == nil && len(rules) == 0 {
+		found, err := conn.GetRules(table, &nftables.Chain{Name: doorChain, Table: table})
+		if errors.Is(err, unix.ENOENT) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		slot = target(rules[0])
+		for _, one := range found {
+			step := read(one)
+			if step.port == controlplane.APIServerPort {
+				slot = controlplane.Slot(step.to)
+			}
+			steps = append(steps, step)
+		}
 		if !slot.Valid() {
 			return fmt.Errorf("table %s leads to port %d, where no API server can be", doorTable, slot)
 		}
 		return nil
 	})
 	if err != nil {
-		return slot, fmt.Errorf("looking which API server serves: %w", err)
+		return slot, nil, fmt.Errorf("looking which API server serves: %w", err)
 	}
-	return slot, nil
+	return slot, steps, nil
 }
 
-// lead makes new connections reach a slot; those that are established stay
-// where they are. The chains stay once they are there: without them the kernel
-// would no longer translate what it began to translate.
-func (d door) lead(to controlplane.Slot) error {
+// lead makes new connections go where they are to, all at once; those that are
+// established stay where they are. The chains stay once they are there: without
+// them the kernel would no longer translate what it began to translate.
+func (d door) lead(to leads) error {
 	err := d.open(func(conn *nftables.Conn) error {
 		table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: doorTable})
 		for name, hook := range map[string]*nftables.ChainHook{
@@ -89,14 +129,14 @@ func (d door) lead(to controlplane.Slot) error {
 				Name: name, Table: table, Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityNATDest,
 			})
 			conn.FlushChain(chain)
-			if to != controlplane.FirstSlot {
-				conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: d.translate(to)})
+			for _, step := range to.rules() {
+				conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: d.translate(step)})
 			}
 		}
 		return conn.Flush()
 	})
 	if err != nil {
-		return fmt.Errorf("leading new connections to the API server on port %d: %w", to, err)
+		return fmt.Errorf("leading new connections to the API server on port %d: %w", to.apiServer, err)
 	}
 	return nil
 }
@@ -107,33 +147,61 @@ const (
 	portRegister = 2
 )
 
-// target is the slot that a rule of translate leads to.
-func target(rule *nftables.Rule) controlplane.Slot {
-	for _, e := range rule.Exprs {
-		if port, ok := e.(*expr.Immediate); ok && port.Register == portRegister && len(port.Data) >= 2 {
-			return controlplane.Slot(binaryutil.BigEndian.Uint16(port.Data))
+// The places of the ports in an IPv4 packet's headers.
+const (
+	addressOffset = 16
+	portOffset    = 2
+)
+
+// read is the step that translate made a rule of.
+func read(found *nftables.Rule) rule {
+	var step rule
+	ofPort := false
+	for _, e := range found.Exprs {
+		switch e := e.(type) {
+		case *expr.Payload:
+			ofPort = e.Base == expr.PayloadBaseTransportHeader && e.Offset == portOffset
+		case *expr.Cmp:
+			if ofPort && len(e.Data) == 2 {
+				step.port = binaryutil.BigEndian.Uint16(e.Data)
+			}
+			ofPort = false
+		case *expr.Numgen:
+			step.half = true
+		case *expr.Immediate:
+			if e.Register == portRegister && len(e.Data) >= 2 {
+				step.to = binaryutil.BigEndian.Uint16(e.Data)
+			}
 		}
 	}
-	return 0
+	return step
 }
 
-// translate sends connections to the API server to the port of a slot. Only a
-// connection's first packet counts: the connection tracking may meet one that
-// is older than itself, and must leave it alone.
-func (d door) translate(to controlplane.Slot) []expr.Any {
+// translate sends connections to a port of the public address to another port.
+// Only a connection's first packet counts: the connection tracking may meet one
+// that is older than itself, and must leave it alone.
+func (d door) translate(step rule) []expr.Any {
 	address := d.address.AsSlice()
-	return []expr.Any{
-		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4},
+	steps := []expr.Any{
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: addressOffset, Len: 4},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address},
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{unix.IPPROTO_TCP}},
-		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: binaryutil.BigEndian.PutUint16(controlplane.APIServerPort)},
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: portOffset, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: binaryutil.BigEndian.PutUint16(step.port)},
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: flagsOffset, Len: 1},
 		&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: 1, Mask: []byte{lookedAt}, Xor: []byte{0}},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{onlySYN}},
-		&expr.Immediate{Register: register, Data: address},
-		&expr.Immediate{Register: portRegister, Data: binaryutil.BigEndian.PutUint16(uint16(to))},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: register, RegProtoMin: portRegister, Specified: true},
 	}
+	if step.half {
+		steps = append(steps,
+			&expr.Numgen{Register: register, Modulus: 2, Type: unix.NFT_NG_RANDOM},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: binaryutil.NativeEndian.PutUint32(0)},
+		)
+	}
+	return append(steps,
+		&expr.Immediate{Register: register, Data: address},
+		&expr.Immediate{Register: portRegister, Data: binaryutil.BigEndian.PutUint16(step.to)},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: register, RegProtoMin: portRegister, Specified: true},
+	)
 }

@@ -146,23 +146,6 @@ func (h *host) fixture() controlplanetest.Fixture {
 	}
 }
 
-// within runs a function on a thread in a network namespace.
-func within(namespace string, do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		file, err := os.Open(namespace)
-		if err == nil {
-			err = errors.Join(unix.Setns(int(file.Fd()), unix.CLONE_NEWNET), file.Close())
-		}
-		if err == nil {
-			err = do()
-		}
-		done <- err
-	}()
-	return <-done
-}
-
 // makeNamespace makes a network namespace and keeps it at a path.
 func makeNamespace(path string) error {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

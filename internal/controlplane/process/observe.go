@@ -37,6 +37,9 @@ func observe(ctx context.Context, desired controlplane.Desired, supervised super
 			status.Outdated = append(status.Outdated, component.Name)
 		}
 	}
+	if apiServers, konnectivity := servers(supervised); len(status.Outdated) == 0 && (apiServers > 1 || konnectivity > 1) {
+		status.Outdated = append(status.Outdated, "what the API server took over from")
+	}
 	client, err := newClient(desired)
 	if err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)

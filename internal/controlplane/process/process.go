@@ -61,13 +61,17 @@ type Runtime struct {
 	supervisor string
 	cgroups    cgroup.Hierarchy
 	turns      *turns
+	followers  *followers
 }
 
 var _ controlplane.Runtime = (*Runtime)(nil)
 
 // New makes a Runtime. It starts nothing.
 func New(options Options) *Runtime {
-	return &Runtime{home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups, turns: newTurns(time.Now)}
+	return &Runtime{
+		home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups, turns: newTurns(time.Now),
+		followers: newFollowers(time.Now),
+	}
 }
 
 // Ensure implements controlplane.Runtime.
@@ -167,6 +171,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	r.turns.end(id)
+	r.followers.forget(id)
 	if err := r.cgroups.Remove(r.cgroup(id)); err != nil {
 		return fmt.Errorf("deleting control plane %s: %w", id, err)
 	}

@@ -3,7 +3,6 @@ package process
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
@@ -114,16 +113,13 @@ func (r *Runtime) inTurn(
 // isChanging says that a component is to be replaced, or was replaced and its
 // predecessor has not ended.
 func isChanging(status supervise.Status) bool {
-	servers := 0
 	for _, component := range status.Components {
 		if component.Outdated {
 			return true
 		}
-		if strings.HasPrefix(component.Name, controlplane.APIServer) {
-			servers++
-		}
 	}
-	return servers > 1
+	apiServers, konnectivity := servers(status)
+	return apiServers > 1 || konnectivity > 1
 }
 
 // same compares components as they are stored.
