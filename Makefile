@@ -37,6 +37,10 @@ e2e: ## Run the tests on real clusters (needs root). RUN=<pattern> selects.
 soak: ## Run the long forms of the fault tests (needs root). KILLS=<n>, RUN=<pattern>.
 	@hack/soak.sh
 
+.PHONY: conformance
+conformance: ## Run upstream's [Conformance] specs on a two-node cluster (needs root). VERSIONS, ARGS="-focus <pattern>".
+	@hack/conformance.sh
+
 .PHONY: bench
 bench: build ## Measure Berth against the raw components and its front end under load; writes bench/results.json.
 	@$(GO) run ./bench

@@ -56,22 +56,35 @@ main() {
 # source_of PART: the part's main.go, with the constraint removed that hides it from Berth's own build.
 source_of() { grep -v '^//go:build ignore' "$root/$1/main.go" >"$work/main.go"; }
 
-# kubernetes VERSION: the multi-call binary. Upstream's go.mod points at staging
-# directories that the published module has not; each is replaced by the module of the same release.
-kubernetes() {
-	local version=$1 staging=v0.${1#v1.} upstream module
-	begin kubernetes
+# of_release PART VERSION: an empty module of a Kubernetes release in $work. Upstream's go.mod points at
+# staging directories that the published module has not; each is replaced by the module of the same release.
+of_release() {
+	local version=$2 staging=v0.${2#v1.} upstream module
+	begin "$1"
 	upstream=$(cd "$work" && go mod download -json "k8s.io/kubernetes@$version" | sed -n 's/.*"GoMod": "\(.*\)",/\1/p')
 	(
 		cd "$work"
 		go mod edit -go="$(sed -n 's/^go //p' "$upstream")" -godebug="$(sed -n 's/^godebug //p' "$upstream")"
 		go mod edit -require="k8s.io/kubernetes@$version"
-		for module in $(sed -n 's#^\t\(k8s.io/[^ ]*\) => ./staging.*#\1#p' "$upstream" | grep -v /sample-); do
+		for module in $(sed -n 's#^\t\(k8s.io/[^ ]*\) => ./staging.*#\1#p' "$upstream"); do
 			go mod edit -replace="$module=$module@$staging"
 		done
 	)
+}
+
+# kubernetes VERSION: the multi-call binary.
+kubernetes() {
+	of_release kubernetes "$1"
+	(cd "$work" && for sample in apiserver cli-plugin controller; do go mod edit -dropreplace="k8s.io/sample-$sample"; done)
 	source_of kubernetes
-	tidy kubernetes "$version"
+	tidy kubernetes "$1"
+}
+
+# conformance VERSION: upstream's end-to-end tests and the program that their pods run.
+conformance() {
+	of_release conformance "$1"
+	(cd "$work" && go mod edit -tool=k8s.io/kubernetes/test/e2e -tool=k8s.io/kubernetes/test/images/{agnhost,nonewprivs})
+	tidy conformance "$1"
 }
 
 plugins=github.com/containernetworking/plugins/plugins
@@ -90,7 +103,9 @@ part_konnectivity() {
 	local cmd=sigs.k8s.io/apiserver-network-proxy/cmd
 	programs konnectivity sigs.k8s.io/apiserver-network-proxy v0.34.0 $cmd/server $cmd/agent
 }
+part_conformance() { for version in 1.35.4 1.36.3; do conformance "v$version"; done; }
+part_sample() { programs sample k8s.io/sample-apiserver v0.29.2 k8s.io/sample-apiserver; }
 part_coredns() { main coredns github.com/coredns/coredns v1.15.0; }
 
-[ $# -gt 0 ] || set -- kubernetes etcd containerd runc cni konnectivity coredns
+[ $# -gt 0 ] || set -- kubernetes etcd containerd runc cni konnectivity coredns conformance sample
 for part in "$@"; do "part_$part"; done

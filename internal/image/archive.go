@@ -20,8 +20,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Spec describes an image of one layer.
+// Spec describes an image of one layer, or of two.
 type Spec struct {
+	// Base are the files of a lower layer, if any. Images with the same base
+	// share it on a node.
+	Base []File
 	// Reference is the full name under which the archive loads.
 	Reference string
 	// Architecture is Go's name of it, e.g. amd64.
@@ -66,14 +69,19 @@ func WriteArchive(path string, spec Spec) error {
 
 // build makes the image in memory.
 func build(spec Spec) (v1.Image, error) {
-	content, err := layer(spec.Files)
-	if err != nil {
-		return nil, err
+	layers := [][]File{spec.Files}
+	if len(spec.Base) > 0 {
+		layers = [][]File{spec.Base, spec.Files}
 	}
-	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	appended, err := mutate.AppendLayers(base, static.NewLayer(content, types.OCIUncompressedLayer))
-	if err != nil {
-		return nil, err
+	appended := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, files := range layers {
+		content, err := layer(files)
+		if err != nil {
+			return nil, err
+		}
+		if appended, err = mutate.AppendLayers(appended, static.NewLayer(content, types.OCIUncompressedLayer)); err != nil {
+			return nil, err
+		}
 	}
 	config, err := appended.ConfigFile()
 	if err != nil {

@@ -55,6 +55,7 @@ const (
 	partCoreDNS   = "coredns"
 	partSamples   = "samples"
 	partPause     = "pause"
+	partEtcd      = "etcd"
 	partImages    = "images"
 	partCNI       = "cni"
 )
@@ -67,7 +68,7 @@ func parts(version string) []part {
 		{name: partPause, recipe: cProgram{Source: "pause/pause.c", Name: "pause"}},
 		runcPart(),
 		{name: partCNI, version: "v1.9.1", recipe: cniPlugins()},
-		{name: "etcd", version: "v3.6.8", recipe: goModule{
+		{name: partEtcd, version: "v3.6.8", recipe: goModule{
 			Module: "etcd/v3.6.8", Programs: []program{{"go.etcd.io/etcd/server/v3", []string{"etcd"}}},
 		}},
 		{name: "konnectivity", version: "v0.34.0", recipe: goModule{
@@ -123,23 +124,27 @@ func cniPlugins() goModule {
 	return recipe
 }
 
-// kubernetesPart stamps the version as upstream's release does: kubectl cannot
-// parse the version of a server without it.
 func kubernetesPart(version string) part {
+	return part{name: "kubernetes", version: "v" + version, recipe: goModule{
+		Module:   "kubernetes/v" + version,
+		Programs: []program{{mainFile, kubernetesPrograms()}},
+		LDFlags:  stamps(version),
+	}}
+}
+
+// stamps are the linker's flags that stamp the version as upstream's release
+// does: kubectl cannot parse the version of a server without it.
+func stamps(version string) string {
 	numbers := strings.SplitN(version, ".", 3)
-	var stamps []string
+	var flags []string
 	for _, where := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		stamps = append(stamps,
+		flags = append(flags,
 			fmt.Sprintf("-X %s.gitVersion=v%s", where, version),
 			fmt.Sprintf("-X %s.gitMajor=%s", where, numbers[0]),
 			fmt.Sprintf("-X %s.gitMinor=%s", where, numbers[1]),
 			fmt.Sprintf("-X %s.gitTreeState=clean", where))
 	}
-	return part{name: "kubernetes", version: "v" + version, recipe: goModule{
-		Module:   "kubernetes/v" + version,
-		Programs: []program{{mainFile, kubernetesPrograms()}},
-		LDFlags:  strings.Join(stamps, " "),
-	}}
+	return strings.Join(flags, " ")
 }
 
 func kubernetesPrograms() []string {

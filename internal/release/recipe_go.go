@@ -42,12 +42,9 @@ func (g goModule) packages() []debianPackage {
 }
 
 func (g goModule) build(ctx context.Context, job job) error {
-	module := filepath.Join(job.source, g.Module)
-	dir := filepath.Dir(module)
-	for _, ending := range []string{".mod", ".sum"} {
-		if err := os.Rename(module+ending, filepath.Join(dir, "go"+ending)); err != nil {
-			return fmt.Errorf("naming the module's files: %w", err)
-		}
+	dir, err := layModule(job, g.Module)
+	if err != nil {
+		return err
 	}
 	binaries := filepath.Join(job.output, binDir)
 	command := goCommand{dir: dir, tags: g.Tags, ldflags: g.LDFlags, cgo: g.CGO, output: binaries}
@@ -58,6 +55,19 @@ func (g goModule) build(ctx context.Context, job job) error {
 		return err
 	}
 	return nameBinaries(binaries, g.Programs)
+}
+
+// layModule gives the module's files the names that the go command reads, and
+// returns their directory.
+func layModule(job job, name string) (dir string, err error) {
+	module := filepath.Join(job.source, name)
+	dir = filepath.Dir(module)
+	for _, ending := range []string{".mod", ".sum"} {
+		if err := os.Rename(module+ending, filepath.Join(dir, "go"+ending)); err != nil {
+			return "", fmt.Errorf("naming the module's files: %w", err)
+		}
+	}
+	return dir, nil
 }
 
 // nameBinaries gives what go build wrote into dir the programs' own names. A

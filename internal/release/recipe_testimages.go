@@ -1,0 +1,194 @@
+package release
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"berth.dev/berth/internal/image"
+)
+
+// testImages packs the images that upstream's tests run, under upstream's names
+// and tags, from the same sources on Debian's packages instead of Alpine's.
+type testImages struct{}
+
+// testImage is one of them.
+type testImage struct {
+	reference, archive string
+	recipe             func(*testImageFiles) image.Spec
+}
+
+// testImageFiles is what the images are made of.
+type testImageFiles struct {
+	job job
+	// root are the files of a small Debian with the tools that the tests call.
+	root []image.File
+	// tools are busybox and its names.
+	tools []image.File
+}
+
+func (t testImages) sources() []string         { return nil }
+func (t testImages) usesGo() bool              { return false }
+func (t testImages) packages() []debianPackage { return nil }
+
+func (t testImages) build(ctx context.Context, job job) error {
+	images, err := listImages(ctx, job)
+	if err != nil {
+		return err
+	}
+	files := &testImageFiles{job: job}
+	if files.root, err = image.Tree(filepath.Join(job.inputs[partSuiteRoot], rootDir)); err != nil {
+		return err
+	}
+	if files.tools, err = busyboxTools(ctx, job.run, filepath.Join(job.inputs[partNodeImage], rootDir, "bin/busybox")); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(job.output, "images"), 0o755); err != nil {
+		return err
+	}
+	for _, one := range images {
+		job.report.detail("packing " + one.reference)
+		spec := one.recipe(files)
+		spec.Reference, spec.Architecture = one.reference, runtime.GOARCH
+		spec.Environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		if err := image.WriteArchive(filepath.Join(job.output, "images", one.archive), spec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// testImageRecipes are the images that can be built, by name.
+func testImageRecipes() map[string]func(*testImageFiles) image.Spec {
+	return map[string]func(*testImageFiles) image.Spec{
+		"agnhost":          (*testImageFiles).agnhost,
+		"busybox":          (*testImageFiles).busybox,
+		"etcd":             (*testImageFiles).etcd,
+		"jessie-dnsutils":  (*testImageFiles).dnsutils,
+		"kitten":           func(f *testImageFiles) image.Spec { return f.picture("kitten") },
+		"nautilus":         func(f *testImageFiles) image.Spec { return f.picture("nautilus") },
+		"nginx":            (*testImageFiles).nginx,
+		"nonewprivs":       (*testImageFiles).nonewprivs,
+		"nonroot":          (*testImageFiles).nonroot,
+		"pause":            (*testImageFiles).pause,
+		"sample-apiserver": (*testImageFiles).sampleAPIServer,
+	}
+}
+
+func (f *testImageFiles) program(part, name, path string) image.File {
+	return image.File{Path: path, Source: filepath.Join(f.job.inputs[part], binDir, name), Mode: 0o755}
+}
+
+func (f *testImageFiles) suiteFile(source, path string) image.File {
+	return image.File{Path: path, Source: filepath.Join(f.job.inputs[partSuite], filesDir, source), Mode: 0o644}
+}
+
+// agnhost has the user and the group that upstream's image defines for the
+// tests of security contexts.
+func (f *testImageFiles) agnhost() image.Spec {
+	passwd := "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n" +
+		"user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n"
+	group := "root:x:0:\nnogroup:x:65534:\nuser-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"
+	return image.Spec{
+		Base: f.root, Entrypoint: []string{"/agnhost"}, Command: []string{"pause"},
+		Ports: []string{"80/tcp", "8080/tcp", "8081/tcp", "9376/tcp", "5000/tcp"},
+		Files: []image.File{
+			f.program(partSuite, "agnhost", "agnhost"),
+			{Path: "agnhost-2", Link: "agnhost"},
+			f.suiteFile("test/images/agnhost/porter/localhost.crt", "localhost.crt"),
+			f.suiteFile("test/images/agnhost/porter/localhost.key", "localhost.key"),
+			{Path: "uploads", Directory: true, Mode: 0o755},
+			{Path: "etc/passwd", Content: passwd, Mode: 0o644},
+			{Path: "etc/group", Content: group, Mode: 0o644},
+		},
+	}
+}
+
+// picture is one of the two images of the rolling update test: agnhost that serves a picture.
+func (f *testImageFiles) picture(name string) image.Spec {
+	spec := f.agnhost()
+	spec.Command = []string{"test-webserver"}
+	for _, file := range []string{name + ".jpg", "data.json"} {
+		spec.Files = append(spec.Files, f.suiteFile("test/images/"+name+"/html/"+file, file))
+	}
+	return spec
+}
+
+func (f *testImageFiles) busybox() image.Spec {
+	return image.Spec{
+		Command: []string{"sh"},
+		Files: append([]image.File{
+			{Path: "etc/passwd", Content: "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n", Mode: 0o644},
+			{Path: "etc/group", Content: "root:x:0:\nnobody:x:65534:\n", Mode: 0o644},
+			{Path: "root", Directory: true, Mode: 0o700},
+			{Path: "home", Directory: true, Mode: 0o755},
+			{Path: "tmp", Directory: true, Mode: 0o1777},
+		}, f.tools...),
+	}
+}
+
+func (f *testImageFiles) etcd() image.Spec {
+	return image.Spec{Files: []image.File{
+		f.program(partEtcd, "etcd", "usr/local/bin/etcd"),
+		{Path: "tmp", Directory: true, Mode: 0o1777},
+	}}
+}
+
+func (f *testImageFiles) dnsutils() image.Spec {
+	return image.Spec{Base: f.root, Command: []string{"bash"}, Files: []image.File{{Path: "uploads", Directory: true, Mode: 0o755}}}
+}
+
+// nginx serves the directory that upstream's image does.
+func (f *testImageFiles) nginx() image.Spec {
+	const config = `error_log /dev/stderr notice;
+pid /var/run/nginx.pid;
+worker_processes 1;
+events { worker_connections 256; }
+http {
+  include /etc/nginx/mime.types;
+  default_type application/octet-stream;
+  access_log /dev/stdout;
+  server {
+    listen 80;
+    listen [::]:80;
+    location / { root /usr/share/nginx/html; index index.html; }
+  }
+}
+`
+	const page = "<!DOCTYPE html>\n<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
+	return image.Spec{
+		Base: f.root, Entrypoint: []string{"nginx"}, Command: []string{"-g", "daemon off;"}, Ports: []string{"80/tcp"},
+		Files: []image.File{
+			{Path: "etc/nginx/nginx.conf", Content: config, Mode: 0o644},
+			{Path: "usr/share/nginx/html/index.html", Content: page, Mode: 0o644},
+		},
+	}
+}
+
+// nonewprivs prints its effective uid; the setuid bit shows whether it may gain one.
+func (f *testImageFiles) nonewprivs() image.Spec {
+	program := f.program(partSuite, "nonewprivs", "usr/local/bin/nnp")
+	program.Mode = 0o6755
+	return image.Spec{Command: []string{"nnp"}, Files: append([]image.File{program}, f.tools...)}
+}
+
+func (f *testImageFiles) nonroot() image.Spec {
+	spec := f.busybox()
+	spec.User = "1234"
+	return spec
+}
+
+func (f *testImageFiles) pause() image.Spec {
+	return image.Spec{Entrypoint: []string{"/pause"}, User: "65535:65535", Files: []image.File{f.program(partPause, "pause", "pause")}}
+}
+
+func (f *testImageFiles) sampleAPIServer() image.Spec {
+	return image.Spec{
+		Entrypoint: []string{"/sample-apiserver"},
+		Files: []image.File{
+			f.program(partSample, "sample-apiserver", "sample-apiserver"),
+			{Path: "tmp", Directory: true, Mode: 0o1777},
+		},
+	}
+}

@@ -1,0 +1,89 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// Suite is upstream's end-to-end tests of one version, built and ready to run.
+type Suite struct {
+	// Version is the Kubernetes version without the v.
+	Version string
+	// Key is a digest of what the tests were built from.
+	Key string
+	// Tests is the program e2e.test.
+	Tests string
+	// ImageArchives are the OCI archives of the images that its pods run.
+	ImageArchives []string
+	// Loader is the program that loads an archive into a node's container runtime: ctr.
+	Loader string
+}
+
+// Parts of a suite.
+const (
+	partSuite       = "conformance"
+	partSample      = "sample"
+	partSuiteRoot   = "conformance-root"
+	partSuiteImages = "conformance-images"
+)
+
+// HasSuite tells whether the tests of a version can be built.
+func HasSuite(version string) bool {
+	_, err := readSource(suiteModule(version) + ".mod")
+	return err == nil
+}
+
+func suiteModule(version string) string { return "conformance/v" + version }
+
+// BuildSuite makes a version and its tests complete, as Build does a version.
+func (s *Store) BuildSuite(ctx context.Context, version string, tell func(Progress)) (Suite, error) {
+	if !HasSuite(version) {
+		return Suite{}, fmt.Errorf("building the tests of Kubernetes %s: no module pins them: add it to hack/update-releases.sh", version)
+	}
+	release, err := s.Build(ctx, version, tell)
+	if err != nil {
+		return Suite{}, err
+	}
+	tools, err := s.toolchain(ctx)
+	if err != nil {
+		return Suite{}, err
+	}
+	all := append(parts(version), suiteParts(version)...)
+	if err := s.buildParts(ctx, all, tools, tell); err != nil {
+		return Suite{}, fmt.Errorf("building the tests of Kubernetes %s: %w", version, err)
+	}
+	entries := newEntries(all, tools.version)
+	suite := Suite{
+		Version: version,
+		Key:     entries.name(partSuiteImages),
+		Tests:   filepath.Join(s.path("parts", entries.name(partSuite)), binDir, testsProgram),
+		Loader:  release.Binaries["ctr"],
+	}
+	suite.ImageArchives, err = filepath.Glob(filepath.Join(s.path("parts", entries.name(partSuiteImages)), "images", "*.tar"))
+	return suite, err
+}
+
+// suiteParts follow those of the version, from which they take programs.
+func suiteParts(version string) []part {
+	return []part{
+		{name: partSuite, version: "v" + version, recipe: testSuite{
+			Module:   suiteModule(version),
+			Tests:    "k8s.io/kubernetes/test/e2e",
+			Programs: []string{"k8s.io/kubernetes/test/images/agnhost", "k8s.io/kubernetes/test/images/nonewprivs"},
+			Files:    []string{"test/images/agnhost/porter", "test/images/kitten/html", "test/images/nautilus/html"},
+			LDFlags:  stamps(version),
+		}},
+		{name: partSample, version: "v0.29.2", recipe: goModule{
+			Module: "sample/v0.29.2", Programs: []program{{"k8s.io/sample-apiserver", []string{"sample-apiserver"}}},
+		}},
+		{name: partSuiteRoot, recipe: nodeImage{
+			Release: "202611",
+			Include: []string{"bash", "bind9-dnsutils", "curl", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps"},
+			Exclude: debianImage().Exclude,
+		}},
+		{name: partSuiteImages, version: "v" + version, recipe: testImages{}, needs: []string{
+			partSuite, partSample, partSuiteRoot, partEtcd, partPause, partNodeImage,
+		}},
+	}
+}

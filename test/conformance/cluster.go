@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth.dev/berth/internal/release"
+)
+
+// nodes is how many the cluster has; the suite asks for two.
+const nodes = 2
+
+// cluster is the one that the specs run on, with a service of its own.
+type cluster struct {
+	suite      release.Suite
+	berth      string
+	home       string
+	kubeconfig string
+	kubectl    string
+}
+
+func newCluster(ctx context.Context, dir string, suite release.Suite) (*cluster, error) {
+	berth, err := filepath.Abs("bin/berth")
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	made := &cluster{suite: suite, berth: berth, home: filepath.Join(dir, "home"), kubeconfig: filepath.Join(dir, "kubeconfig")}
+	kubectl, err := made.run(ctx, "release", "path", "kubectl", "--version", suite.Version)
+	if err != nil {
+		return nil, err
+	}
+	made.kubectl = strings.TrimSpace(kubectl)
+	return made, nil
+}
+
+// make starts the service, makes the cluster unless an earlier run left it, and
+// loads the suite's images into its nodes.
+func (c *cluster) make(ctx context.Context) error {
+	steps := [][]string{
+		{"up", "--detach"},
+		{"group", "create", "--name", "conformance", "--output", "none"},
+	}
+	for _, step := range steps {
+		if _, err := c.run(ctx, step...); err != nil {
+			return err
+		}
+	}
+	if state, err := c.run(ctx, "aks", "show", "-g", "conformance", "-n", "conformance", "--query", "provisioningState", "-o", "tsv"); err != nil || strings.TrimSpace(state) != "Succeeded" {
+		fmt.Fprintf(os.Stderr, "creating a cluster of %d nodes\n", nodes)
+		if _, err := c.run(ctx, "aks", "create", "-g", "conformance", "-n", "conformance", "--kubernetes-version", c.suite.Version,
+			"--node-count", strconv.Itoa(nodes), "--node-vm-size", "Standard_D4s_v3", "--output", "none"); err != nil {
+			return err
+		}
+	}
+	if _, err := c.run(ctx, "aks", "get-credentials", "--admin", "-g", "conformance", "-n", "conformance",
+		"--file", c.kubeconfig, "--overwrite-existing"); err != nil {
+		return err
+	}
+	return c.loadImages(ctx)
+}
+
+// loadImages gives every node the images under upstream's names. The nodes
+// reach no registry, and need none.
+func (c *cluster) loadImages(ctx context.Context) error {
+	sockets, err := c.runtimes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, socket := range sockets {
+		for _, archive := range c.suite.ImageArchives {
+			command := exec.CommandContext(ctx, c.suite.Loader, "--address", socket, "--namespace", "k8s.io", "images", "import", archive)
+			if output, err := command.CombinedOutput(); err != nil {
+				return fmt.Errorf("loading %s: %w: %s", archive, err, tail(output))
+			}
+		}
+	}
+	fmt.Fprintf(os.Stderr, "loaded %d images into each of %d nodes\n", len(c.suite.ImageArchives), len(sockets))
+	return nil
+}
+
+// runtimes are the sockets of the nodes' container runtimes, seen from the host:
+// those of the processes named containerd in the service's control groups.
+func (c *cluster) runtimes(ctx context.Context) ([]string, error) {
+	status, err := c.run(ctx, "status", "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	var service struct {
+		Instance string `json:"instance"`
+	}
+	if err := json.Unmarshal([]byte(status), &service); err != nil || service.Instance == "" {
+		return nil, fmt.Errorf("reading the service's status: %w", errors.Join(err, errors.New("it names no instance")))
+	}
+	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return nil, err
+	}
+	var sockets []string
+	for _, name := range names {
+		process := filepath.Dir(name)
+		command, _ := os.ReadFile(name) // it may have ended meanwhile
+		groups, _ := os.ReadFile(filepath.Join(process, "cgroup"))
+		if strings.TrimSpace(string(command)) == "containerd" && strings.Contains(string(groups), "/berth-"+service.Instance+"/") {
+			sockets = append(sockets, filepath.Join(process, "root/run/containerd/containerd.sock"))
+		}
+	}
+	if len(sockets) != nodes {
+		return nil, fmt.Errorf("found %d container runtimes of the service, want %d", len(sockets), nodes)
+	}
+	return sockets, nil
+}
+
+// purge removes the service and all that it made.
+func (c *cluster) purge() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	_, err := c.run(ctx, "down", "--purge")
+	return err
+}
+
+// run runs one of Berth's commands against the service.
+func (c *cluster) run(ctx context.Context, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, c.berth, arguments...)
+	command.Env = append(os.Environ(), "BERTH_HOME="+c.home)
+	var output, failure bytes.Buffer
+	command.Stdout, command.Stderr = &output, &failure
+	if err := command.Run(); err != nil {
+		return "", fmt.Errorf("berth %s: %w: %s", strings.Join(arguments, " "), err, tail(failure.Bytes()))
+	}
+	return output.String(), nil
+}

@@ -1,0 +1,109 @@
+// Command conformance runs upstream's [Conformance] specs on a two-node Berth
+// cluster and says how each ended. `make conformance` calls it; docs/conformance.md
+// tells what it runs and what came out.
+//
+// It builds the tests and their images from source, starts a service of its own
+// in a home of its own, and keeps the outcome of each spec under the key of the
+// build: an interrupted run goes on with the specs that have none.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"berth.dev/berth/internal/release"
+)
+
+// options are the flags.
+type options struct {
+	version string
+	dir     string
+	workers int
+	focus   string
+	again   bool
+	keep    bool
+}
+
+func main() {
+	var chosen options
+	flag.StringVar(&chosen.version, "version", "", "Kubernetes version to test: full, a minor, or nothing for the default")
+	flag.StringVar(&chosen.dir, "dir", "test/out/conformance", "directory of outcomes, logs and the service's home")
+	flag.IntVar(&chosen.workers, "workers", 4, "specs that run at once; Serial ones always run alone")
+	flag.StringVar(&chosen.focus, "focus", "", "regular expression of the specs to run (default all)")
+	flag.BoolVar(&chosen.again, "again", false, "run the specs again that failed before")
+	flag.BoolVar(&chosen.keep, "keep", false, "leave the service and its cluster running")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, chosen); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, chosen options) (err error) {
+	version, ok := release.Resolve(chosen.version)
+	if !ok {
+		return fmt.Errorf("version %q is not in the catalog: see berth release list", chosen.version)
+	}
+	dir, err := filepath.Abs(chosen.dir)
+	if err != nil {
+		return err
+	}
+	store, err := release.Open(release.Options{InstallPackages: true})
+	if err != nil {
+		return err
+	}
+	suite, err := store.BuildSuite(ctx, version.Version, tellSteps())
+	if err != nil {
+		return err
+	}
+	results, err := openOutcomes(filepath.Join(dir, suite.Key))
+	if err != nil {
+		return err
+	}
+	specs, err := listSpecs(ctx, suite.Tests, chosen.focus)
+	if err != nil {
+		return err
+	}
+	left := results.left(specs, chosen.again)
+	fmt.Fprintf(os.Stderr, "Kubernetes %s: %d specs, %d of them to run; outcomes in %s\n", version.Version, len(specs), len(left), results.dir)
+	if len(left) > 0 {
+		if err := runOnCluster(ctx, chosen, suite, results, left); err != nil {
+			return err
+		}
+	}
+	return report(results, specs, version.Version)
+}
+
+// runOnCluster makes the cluster, runs the specs on it and removes it.
+func runOnCluster(ctx context.Context, chosen options, suite release.Suite, results outcomes, left []spec) (err error) {
+	cluster, err := newCluster(ctx, chosen.dir, suite)
+	if err != nil {
+		return err
+	}
+	if !chosen.keep {
+		defer func() { err = errors.Join(err, cluster.purge()) }()
+	}
+	if err := cluster.make(ctx); err != nil {
+		return err
+	}
+	return runSpecs(ctx, runner{suite: suite, cluster: cluster, results: results, workers: chosen.workers}, left)
+}
+
+// tellSteps prints each step of a build once.
+func tellSteps() func(release.Progress) {
+	last := ""
+	return func(progress release.Progress) {
+		if progress.Step != last {
+			last = progress.Step
+			fmt.Fprintf(os.Stderr, "building [%d/%d] %s\n", progress.StepIndex, progress.Steps, progress.Step)
+		}
+	}
+}
