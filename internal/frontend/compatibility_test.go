@@ -80,12 +80,30 @@ func renderPage(t *testing.T) []byte {
 		"Cluster": rows(properties["managedClusters"], "properties.agentPoolProfiles[]."), "Pool": rows(properties["managedClusters/agentPools"], ""),
 		"Maintenance":     rows(properties["managedClusters/maintenanceConfigurations"], ""),
 		"ClusterVersions": types["managedClusters"], "ResourceVersions": sorted(resources.Versions()),
+		"Others":   others(),
 		"Releases": release.Versions(), "Sizes": machine.Sizes(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// others are the tables of the resource types that are not Microsoft.ContainerService's.
+func others() []table {
+	return []table{
+		{"a resource group", rows(resources.GroupProperties(), "")},
+		{"a user-assigned identity", rows(managedidentity.Properties(), "")},
+		{"a federated credential of an identity", rows(managedidentity.CredentialProperties(), "")},
+		{"a role assignment", rows(authorization.AssignmentProperties(), "")},
+		{"a role definition", rows(authorization.DefinitionProperties(), "")},
+	}
+}
+
+// table is one of the page's tables of properties.
+type table struct {
+	Name string
+	Rows []row
 }
 
 func first(list []string) string { return list[0] }

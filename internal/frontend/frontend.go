@@ -147,6 +147,7 @@ func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
 	routes = append(routes, f.clients.Routes()...)
 	routes = append(routes, f.identities.Routes()...)
 	routes = append(routes, f.resources.Routes()...)
+	routes = append(routes, operationLists(routes, f.config.Location)...)
 	routes = append(routes, f.config.Tokens.Routes()...)
 	return routes
 }

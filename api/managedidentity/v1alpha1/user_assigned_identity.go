@@ -45,6 +45,30 @@ type UserAssignedIdentitySpec struct {
 	// who acts under the identity names it by.
 	PrincipalID string `json:"principalID"`
 	ClientID    string `json:"clientID"`
+	// FederatedCredentials are the foreign tokens that shall be as good as a
+	// credential of this identity. They are kept here so that they go with it.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=20
+	FederatedCredentials []FederatedCredential `json:"federatedCredentials,omitempty"`
+}
+
+// FederatedCredential trusts the tokens of an issuer for a subject.
+type FederatedCredential struct {
+	// Name is in the casing of the caller who made it.
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=120
+	Name string `json:"name"`
+	// Issuer is the https URL that a token names as its issuer.
+	// +kubebuilder:validation:MaxLength=600
+	Issuer string `json:"issuer"`
+	// Subject is whom a token is about.
+	// +kubebuilder:validation:MaxLength=600
+	Subject string `json:"subject"`
+	// Audience is whom a token is for.
+	// +kubebuilder:validation:MaxLength=600
+	Audience string `json:"audience"`
 }
 
 // UserAssignedIdentityList is a list of identities.

@@ -145,24 +145,3 @@ func (p *Provider) availableVersions(w http.ResponseWriter, r *arm.Request) erro
 		"properties": object{"agentPoolVersions": []object{{"default": true, "kubernetesVersion": cluster.ServedVersion()}}},
 	})
 }
-
-// listOperations lists the actions that role definitions can name.
-func (p *Provider) listOperations(w http.ResponseWriter, _ *arm.Request) error {
-	seen := map[string]bool{}
-	values := []object{}
-	add := func(action string) {
-		if action == "" || seen[action] {
-			return
-		}
-		seen[action] = true
-		values = append(values, object{"name": action, "isDataAction": false, "origin": "user,system", "display": object{
-			"provider": "Berth", "resource": "Managed Cluster", "operation": action, "description": action,
-		}})
-	}
-	add(Namespace + "/register/action")
-	add(Namespace + "/unregister/action")
-	for _, route := range p.Routes() {
-		add(route.Action)
-	}
-	return arm.WriteJSON(w, http.StatusOK, object{"value": values})
-}

@@ -49,7 +49,6 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: del, Pattern: aPool, Action: onPools + "delete", Handle: p.deletePool},
 		{Method: get, Pattern: inLocation + "/kubernetesVersions", Action: onLocations + "kubernetesVersions/read", Handle: p.listKubernetesVersions},
 		{Method: get, Pattern: inLocation + "/orchestrators", Action: onLocations + "orchestrators/read", Handle: p.listOrchestrators},
-		{Method: get, Pattern: "/providers/" + Namespace + "/operations", Handle: p.listOperations},
 	}
 	versions := &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: apiVersions()}
 	routes = append(routes, p.powerRoutes()...)

@@ -46,7 +46,9 @@ func Versions() []string {
 }
 
 // ResourceTypes are the provider's resource types with their api-versions.
-func (p *Provider) ResourceTypes() map[string][]string { return map[string][]string{Type: Versions()} }
+func (p *Provider) ResourceTypes() map[string][]string {
+	return map[string][]string{Type: Versions(), Type + "/" + credentialsType: credentialVersions()}
+}
 
 // Routes are what the provider answers.
 func (p *Provider) Routes() []arm.Route {
@@ -56,11 +58,10 @@ func (p *Provider) Routes() []arm.Route {
 		group        = subscription + "/resourceGroups/{resourceGroup}"
 		one          = group + at + "/{resourceName}"
 		action       = Namespace + "/" + Type + "/"
-		federated    = one + "/federatedIdentityCredentials"
-		notBuilt     = "Federating a user-assigned identity"
+		federated    = one + "/" + credentialsType
 	)
 	get, put, patch, del := http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete
-	credentials := action + "federatedIdentityCredentials/"
+	credentials := action + credentialsType + "/"
 	routes := []arm.Route{
 		{Method: get, Pattern: subscription + at, Action: action + "read", Handle: p.list},
 		{Method: get, Pattern: group + at, Action: action + "read", Handle: p.list},
@@ -69,13 +70,16 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: patch, Pattern: one, Action: action + "write", Handle: p.patch},
 		{Method: del, Pattern: one, Action: action + "delete", Handle: p.delete},
 		{Method: http.MethodPost, Pattern: one + "/listAssociatedResources", Action: action + "listAssociatedResources/action", Handle: p.listAssociated},
-		{Method: get, Pattern: federated, Action: credentials + "read", NotBuilt: notBuilt},
-		{Method: get, Pattern: federated + "/{credentialName}", Action: credentials + "read", NotBuilt: notBuilt},
-		{Method: put, Pattern: federated + "/{credentialName}", Action: credentials + "write", NotBuilt: notBuilt},
-		{Method: del, Pattern: federated + "/{credentialName}", Action: credentials + "delete", NotBuilt: notBuilt},
+		{Method: get, Pattern: federated, Action: credentials + "read", Handle: p.listCredentials},
+		{Method: get, Pattern: federated + "/{credentialName}", Action: credentials + "read", Handle: p.getCredential},
+		{Method: put, Pattern: federated + "/{credentialName}", Action: credentials + "write", Handle: p.putCredential},
+		{Method: del, Pattern: federated + "/{credentialName}", Action: credentials + "delete", Handle: p.deleteCredential},
 	}
 	for i := range routes {
 		routes[i].Versions = &arm.VersionTable{ResourceType: Type, Location: p.Location, Versions: Versions()}
+		if strings.HasPrefix(routes[i].Action, credentials) {
+			routes[i].Versions = &arm.VersionTable{ResourceType: Type + "/" + credentialsType, Location: p.Location, Versions: credentialVersions()}
+		}
 	}
 	return routes
 }

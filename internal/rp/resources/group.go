@@ -118,14 +118,14 @@ func (p *Provider) listGroups(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusOK, page)
 }
 
-// groupSchema is what a resource group's body may hold.
-func groupSchema() (*arm.Schema, error) {
-	return arm.NewSchema([]arm.Property{
+// GroupProperties is the table of a resource group's properties.
+func GroupProperties() []arm.Property {
+	return []arm.Property{
 		{Path: "id", Kind: arm.Any, Use: arm.ReadOnly}, {Path: "name", Kind: arm.Any, Use: arm.ReadOnly},
 		{Path: "type", Kind: arm.Any, Use: arm.ReadOnly}, {Path: "properties", Kind: arm.Any, Use: arm.ReadOnly},
 		{Path: "location", Kind: arm.String}, {Path: "tags", Kind: arm.Map}, {Path: "tags{}", Kind: arm.String},
 		{Path: "managedBy", Kind: arm.String, Use: arm.Refused, Note: "groups that another resource manages are not built"},
-	})
+	}
 }
 
 type groupRequest struct {
@@ -137,7 +137,7 @@ type groupRequest struct {
 func (p *Provider) readGroup(r *arm.Request) (groupRequest, *arm.Body, *arm.FieldErrors, error) {
 	var request groupRequest
 	fields := &arm.FieldErrors{}
-	schema, err := groupSchema()
+	schema, err := arm.NewSchema(GroupProperties())
 	if err != nil {
 		return request, nil, nil, err
 	}
