@@ -40,17 +40,17 @@ func TestAPoolIsMadeWithSettingsAndChangedThroughTheRealFrontEnd(t *testing.T) {
 		t.Fatalf("update: exit code %d: %s%s", code, out, errs)
 	}
 	d.must(on("update", "--labels", "tier=silver", "--mode", "System")...)
-	d.must(on("update", "--node-taints", "")...)
+	d.must(on("update", "--node-taints", "", "--scale-down-mode", "Deallocate")...)
 	d.must(on("scale", "-c", "2", "--ignore-pdb")...)
-	query = "[count, mode, nodeLabels.tier, nodeLabels.team, nodeTaints, upgradeSettings.maxSurge, upgradeSettings.drainTimeoutInMinutes]"
-	if got := d.must(on("show", "--query", query, "-o", "tsv")...); got != "2\nSystem\nsilver\nNone\nNone\n2\n7\n" {
+	query = "[count, mode, nodeLabels.tier, nodeLabels.team, nodeTaints, scaleDownMode, upgradeSettings.maxSurge, upgradeSettings.drainTimeoutInMinutes]"
+	if got := d.must(on("show", "--query", query, "-o", "tsv")...); got != "2\nSystem\nsilver\nNone\nNone\nDeallocate\n2\n7\n" {
 		t.Errorf("show printed %q", got)
 	}
 	if got := d.must(on("get-upgrades", "--query", "osType", "-o", "tsv")...); got != "Linux\n" {
 		t.Errorf("get-upgrades printed %q", got)
 	}
 	d.must(on("upgrade", "--max-surge", "33%", "--undrainable-node-behavior", "cordon")...)
-	d.must(on("stop")...)
+	d.must(on("stop", "--ignore-pdb")...)
 	d.must(on("start")...)
 	d.must(on("delete", "--ignore-pdb")...)
 	if got := d.must("aks", "nodepool", "list", "-g", "rg", "--cluster-name", "demo", "--query", "[].name", "-o", "tsv"); got != "nodepool1\n" {

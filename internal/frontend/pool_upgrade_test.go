@@ -126,7 +126,6 @@ func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 		"no room and no surge":          {nil, `,"upgradeSettings":{"maxSurge":"0","maxUnavailable":"1"}`, 2, want{200, "", "", ""}},
 		"room, and a budget elsewhere":  {guarded[1:], "", 4, want{200, "", "", ""}},
 		"a version that is not offered": {nil, "", 16, want{400, "AgentPoolK8sVersionNotSupported", at, "Supported are"}},
-		"a Windows pool":                {nil, `,"osType":"Windows"`, 16, want{400, "", "properties.osType", "Windows nodes are not built"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := behind(t, c.tenant...)

@@ -61,9 +61,13 @@ type AgentPoolStatus struct {
 	// ProvisioningState is derived as the cluster's is.
 	// +optional
 	ProvisioningState string `json:"provisioningState,omitempty"`
-	// Count is the number of machines that exist.
+	// Count is the number of machines that exist, but for those that are deallocated.
 	// +optional
 	Count int32 `json:"count,omitempty"`
+	// DeallocatedCount is the number of machines that are stopped and kept for when
+	// the pool grows.
+	// +optional
+	DeallocatedCount int32 `json:"deallocatedCount,omitempty"`
 	// ReadyCount is the number of machines whose node is Ready.
 	// +optional
 	ReadyCount int32 `json:"readyCount,omitempty"`

@@ -74,6 +74,16 @@ type ManagedClusterSpec struct {
 	UserAssignedPrincipalID string `json:"userAssignedPrincipalID,omitempty"`
 	// +optional
 	UserAssignedClientID string `json:"userAssignedClientID,omitempty"`
+	// FormerPrincipals are the object ids of system-assigned identities that the
+	// cluster gave up. Its controller takes their roles away, then their names.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	FormerPrincipals []string `json:"formerPrincipals,omitempty"`
+	// KubeletIdentity is the user-assigned identity of the nodes; without one
+	// they have an identity of the cluster's own.
+	// +optional
+	KubeletIdentity *KubeletIdentity `json:"kubeletIdentity,omitempty"`
 	// KubernetesVersion is the full version of the control plane, e.g. 1.35.4.
 	// +kubebuilder:validation:Pattern=`^[0-9]+\.[0-9]+\.[0-9]+$`
 	KubernetesVersion string `json:"kubernetesVersion"`
@@ -209,6 +219,9 @@ type AgentPoolProfile struct {
 	// UpgradeSettings say how nodes are replaced.
 	// +optional
 	UpgradeSettings PoolUpgradeSettings `json:"upgradeSettings,omitzero"`
+	// ScaleDownMode is what becomes of nodes that are too many; empty is Delete.
+	// +optional
+	ScaleDownMode ScaleDownMode `json:"scaleDownMode,omitempty"`
 	// LeavingMachines are the names of the machines that a caller wanted to go,
 	// whatever others do; the names of those that are gone have no effect.
 	// +listType=set

@@ -115,6 +115,9 @@ type MachineDrain struct {
 	// IgnoreBudgets deletes pods that a PodDisruptionBudget protects.
 	// +optional
 	IgnoreBudgets bool `json:"ignoreBudgets,omitempty"`
+	// Then is what becomes of the machine once the node is empty; empty is Delete.
+	// +optional
+	Then AfterDrain `json:"then,omitempty"`
 	// GivenUp is there once the node did not drain in time: what became of it.
 	// +optional
 	GivenUp UndrainableNodeBehavior `json:"givenUp,omitempty"`

@@ -35,7 +35,7 @@ func (p *credentials) Reconcile(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var errs []error
-	for _, slot := range s.wanted() {
+	for _, slot := range s.kept() {
 		if slot.machine == nil {
 			continue
 		}
@@ -106,7 +106,7 @@ func clusterFiles(ctx context.Context, reader client.Reader, s *scope) (map[stri
 // credentialed is the pool's CredentialsDigest if every machine that is to run has
 // what it names; "" otherwise.
 func (s *scope) credentialed() string {
-	for _, slot := range s.wanted() {
+	for _, slot := range s.kept() {
 		machine := slot.machine
 		if machine == nil || machine.Spec.Credentials == nil || machine.Spec.Credentials.Source != s.pool.Spec.CredentialsDigest {
 			return ""

@@ -23,7 +23,7 @@ type plan struct {
 	// create is how many machines are missing now.
 	create int
 	// retire are the machines that are to leave now, reclaim those that were to
-	// leave and stay.
+	// leave and stay, and those that are deallocated and needed again.
 	retire, reclaim []*slot
 	// blocked says why nothing goes on until a caller asks again.
 	blocked *obstacle
@@ -43,10 +43,16 @@ func (p *plan) look(after time.Duration) {
 
 // plan decides for a pool as it stands.
 func (s *scope) plan() plan {
+	p := s.decide()
+	p.retire = append(p.retire, s.discarded()...)
+	return p
+}
+
+func (s *scope) decide() plan {
 	if s.count() == 0 && s.pool.Spec.Profile.Count > 0 || s.pool.DeletionTimestamp != nil {
 		return s.deletion()
 	}
-	if !s.stops() && slices.ContainsFunc(s.slots, s.isOutdated) {
+	if !s.stops() && slices.ContainsFunc(s.present(), s.isOutdated) {
 		return s.roll()
 	}
 	p := plan{}
@@ -86,7 +92,7 @@ func (s *scope) roll() plan {
 		return p
 	}
 	p.reclaim = s.reclaimable(count - len(renewed))
-	p.create = max(min(count-len(renewed)-len(p.reclaim), count+surge-len(s.slots)), 0)
+	p.create = max(min(count-len(renewed)-len(p.reclaim), count+surge-len(s.present())), 0)
 	p.retire = append(p.retire, s.retirable(renewed, count, surge, unavailable, &p)...)
 	if p.blocked != nil && (p.create > 0 || len(p.retire) > 0 || s.moving()) {
 		p.blocked = nil // the others go on; it is told when nothing does

@@ -13,7 +13,8 @@ import (
 )
 
 // power tells every machine whether to run: as the pool's profile says, which
-// is Stopped for all pools of a stopped cluster.
+// is Stopped for all pools of a stopped cluster. The nodes of a pool that stops
+// while its cluster runs are drained first; with the cluster everything ends.
 type power struct {
 	client client.Client
 }
@@ -24,24 +25,59 @@ func (p *power) Reconcile(ctx context.Context, s *scope) error {
 	}
 	var errs []error
 	for _, slot := range s.slots {
-		if slot.machine == nil || slot.deleting() || stops(slot.machine.Spec.PowerState) == s.stops() {
-			continue
+		switch {
+		case slot.machine == nil || slot.deleting() || slot.deallocated():
+		case s.stops() && !s.clusterStops():
+			errs = append(errs, p.stop(ctx, s, slot))
+		default:
+			errs = append(errs, p.set(ctx, s, slot))
 		}
-		changed := slot.machine.DeepCopy()
-		changed.Spec.PowerState = s.pool.Spec.Profile.PowerState
-		if err := p.client.Update(ctx, changed); err != nil {
-			errs = append(errs, fmt.Errorf("setting the power state of machine %s: %w", slot.owner.Name, err))
-			continue
-		}
-		slot.machine = changed
 	}
 	return errors.Join(errs...)
+}
+
+// set gives a machine the power state of the pool. That it was to drain for a
+// stop of the pool is over when the pool runs, and when it did not and is stopped
+// with the cluster.
+func (p *power) set(ctx context.Context, s *scope, slot *slot) error {
+	return update(ctx, p.client, slot, func(spec *v1alpha1.MachineSpec) {
+		if stops(spec.PowerState) != s.stops() {
+			spec.PowerState = s.pool.Spec.Profile.PowerState
+		}
+		if slot.drainsToStop() && (!s.stops() || spec.Drain.GivenUp != "") {
+			spec.Drain = nil
+		}
+	})
+}
+
+// stop drains the node of a machine that stays in the pool, and stops it once it
+// is empty. A machine that leaves the pool goes its own way.
+func (p *power) stop(ctx context.Context, s *scope, slot *slot) error {
+	if slot.drains() || stops(slot.machine.Spec.PowerState) {
+		return nil
+	}
+	wish := s.wish(v1alpha1.AfterDrainStop)
+	if slot.drainsToStop() {
+		next, done := s.advance(slot)
+		if done {
+			return p.set(ctx, s, slot)
+		}
+		if next != nil { // otherwise another operation asks again
+			wish = next
+		}
+	} else if slot.machine.Status.KubeletVersion == "" {
+		return p.set(ctx, s, slot) // there never was a node
+	}
+	return drain(ctx, p.client, slot, wish)
 }
 
 func stops(state meta.PowerState) bool { return state == meta.PowerStopped }
 
 // stops says whether the pool's machines are wanted to be stopped.
 func (s *scope) stops() bool { return stops(s.pool.Spec.Profile.PowerState) }
+
+// clusterStops says that the whole cluster is wanted to be stopped, or goes.
+func (s *scope) clusterStops() bool { return s.clusterGoes() || stops(s.cluster.Spec.PowerState) }
 
 // givesUp says that an operation on the pool was aborted: nothing new is begun.
 func (s *scope) givesUp() bool {
@@ -58,7 +94,7 @@ func (s *scope) stoppedOutcome() condition.Outcome {
 		case slot.machine == nil || isStopped(slot.machine):
 		default:
 			if running++; first == "" {
-				first = condition.Mirror(slot.machine.Status.Conditions, v1alpha1.ConditionStopped, "waiting for the host agent").Message
+				first = slot.whyRunning()
 			}
 		}
 	}
@@ -70,6 +106,14 @@ func (s *scope) stoppedOutcome() condition.Outcome {
 	default:
 		return condition.True("no node runs")
 	}
+}
+
+// whyRunning says what a machine waits for that is to stop.
+func (s *slot) whyRunning() string {
+	if s.machine.Spec.Drain != nil && !stops(s.machine.Spec.PowerState) {
+		return fmt.Sprintf("draining node %s: %s", s.nodeName, s.message(v1alpha1.ConditionDrained))
+	}
+	return condition.Mirror(s.machine.Status.Conditions, v1alpha1.ConditionStopped, "waiting for the host agent").Message
 }
 
 // isStopped says that a machine was told to stop and its host has seen it stopped.

@@ -4,19 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 )
 
 // shrink lets machines go that are too many or not of the pool's version, as the
-// plan says: each is told to drain, and deleted once it has. What a Machine held
-// is released by its own controller before it goes; a slot that never got its
-// Machine is released here.
+// plan says: each is told to drain, and deleted or deallocated once it has. It
+// also takes back those that the pool needs again. What a Machine held is released
+// by its own controller before it goes; a slot that never got its Machine is
+// released here.
 type shrink struct {
 	client    client.Client
 	allocator allocation.Allocator
@@ -35,7 +35,7 @@ func (p *shrink) Reconcile(ctx context.Context, s *scope) error {
 		errs = append(errs, p.retire(ctx, s, slot))
 	}
 	for _, slot := range plan.reclaim {
-		errs = append(errs, p.drain(ctx, slot, nil))
+		errs = append(errs, p.reclaim(ctx, s, slot))
 	}
 	return errors.Join(errs...)
 }
@@ -50,31 +50,20 @@ func (s *scope) drained() (slots []*slot) {
 	return slots
 }
 
-// goOn takes a machine that was told to leave a step further: it is deleted once
-// it has drained, given up at its deadline, and begun anew for another operation.
+// goOn takes a machine that was told to leave a step further.
 func (p *shrink) goOn(ctx context.Context, s *scope, slot *slot) error {
-	wish, operation := slot.machine.Spec.Drain, s.operation()
-	left := wish.Deadline.Sub(s.now)
-	switch {
-	case s.clusterGoes() || wish.GivenUp == "" && slot.isDrained():
+	if s.clusterGoes() {
 		return p.delete(ctx, s, slot)
-	case operation != nil && operation.ID != wish.OperationID && wish.GivenUp != "":
-		return p.drain(ctx, slot, nil) // whether it is still to leave is decided anew
-	case operation != nil && operation.IgnoreDisruptionBudgets && !wish.IgnoreBudgets:
-		return p.drain(ctx, slot, s.wish())
-	case wish.GivenUp != "":
-		return nil
-	case left > 0:
-		s.look(left)
-		return nil
 	}
-	behavior := v1alpha1.UndrainableSchedule
-	if s.isOutdated(slot) && s.pool.Spec.Profile.UpgradeSettings.UndrainableNodeBehavior != "" {
-		behavior = s.pool.Spec.Profile.UpgradeSettings.UndrainableNodeBehavior
+	wish, done := s.advance(slot)
+	switch {
+	case done && s.deallocates(slot):
+		return update(ctx, p.client, slot, func(spec *v1alpha1.MachineSpec) { spec.PowerState = meta.PowerStopped })
+	case done:
+		return p.delete(ctx, s, slot)
+	default:
+		return drain(ctx, p.client, slot, wish)
 	}
-	changed := *wish
-	changed.GivenUp = behavior
-	return p.drain(ctx, slot, &changed)
 }
 
 // retire lets one machine go.
@@ -86,31 +75,22 @@ func (p *shrink) retire(ctx context.Context, s *scope, slot *slot) error {
 		}
 		return err
 	}
-	if s.clusterGoes() || slot.machine.Status.KubeletVersion == "" {
+	if s.clusterGoes() || slot.deallocated() || slot.machine.Status.KubeletVersion == "" {
 		return p.delete(ctx, s, slot)
 	}
-	s.look(s.pool.Spec.Profile.UpgradeSettings.DrainTimeout())
-	return p.drain(ctx, slot, s.wish())
+	then := v1alpha1.AfterDrainDelete
+	if s.keepsDisks() && !s.isOutdated(slot) && !s.isChosen(slot) {
+		then = v1alpha1.AfterDrainDeallocate
+	}
+	return drain(ctx, p.client, slot, s.wish(then))
 }
 
-// wish is to drain now, for the operation that runs.
-func (s *scope) wish() *v1alpha1.MachineDrain {
-	wish := &v1alpha1.MachineDrain{Deadline: metav1.NewTime(s.now.Add(s.pool.Spec.Profile.UpgradeSettings.DrainTimeout()).Truncate(time.Second))}
-	if operation := s.operation(); operation != nil {
-		wish.OperationID, wish.IgnoreBudgets = operation.ID, operation.IgnoreDisruptionBudgets
-	}
-	return wish
-}
-
-// drain writes the wish to drain, or takes it away.
-func (p *shrink) drain(ctx context.Context, slot *slot, wish *v1alpha1.MachineDrain) error {
-	changed := slot.machine.DeepCopy()
-	changed.Spec.Drain = wish
-	if err := p.client.Update(ctx, changed); err != nil {
-		return fmt.Errorf("telling machine %s whether to drain: %w", slot.owner.Name, err)
-	}
-	slot.machine = changed
-	return nil
+// reclaim makes a machine that was to leave, or that is deallocated, one of the
+// pool's again.
+func (p *shrink) reclaim(ctx context.Context, s *scope, slot *slot) error {
+	return update(ctx, p.client, slot, func(spec *v1alpha1.MachineSpec) {
+		spec.Drain, spec.PowerState = nil, s.pool.Spec.Profile.PowerState
+	})
 }
 
 func (p *shrink) delete(ctx context.Context, s *scope, slot *slot) error {
@@ -124,10 +104,3 @@ func (p *shrink) delete(ctx context.Context, s *scope, slot *slot) error {
 
 // clusterGoes says that the whole cluster is on its way out: nothing is drained.
 func (s *scope) clusterGoes() bool { return s.cluster == nil || s.cluster.DeletionTimestamp != nil }
-
-// look asks to look again after a while.
-func (s *scope) look(after time.Duration) {
-	if after > 0 && (s.next == 0 || after < s.next) {
-		s.next = after
-	}
-}

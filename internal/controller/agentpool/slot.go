@@ -21,19 +21,29 @@ type slot struct {
 	machine *v1alpha1.Machine
 }
 
-// wanted says that the slot counts: it is not on its way out.
-func (s *slot) wanted() bool { return !s.deleting() && !s.drains() }
+// wanted says that the slot counts: it is not on its way out, nor deallocated.
+func (s *slot) wanted() bool { return !s.deleting() && !s.drains() && !s.deallocated() }
 
 // deleting says that the machine is being taken down.
 func (s *slot) deleting() bool { return s.machine != nil && s.machine.DeletionTimestamp != nil }
 
 // drains says that the machine was told to leave and is still whole.
 func (s *slot) drains() bool {
-	return s.machine != nil && s.machine.DeletionTimestamp == nil && s.machine.Spec.Drain != nil
+	return s.drainsFor(v1alpha1.AfterDrainDelete, v1alpha1.AfterDrainDeallocate, "")
 }
 
-// gaveUp says that the machine was told to leave and did not drain in time.
-func (s *slot) gaveUp() bool { return s.drains() && s.machine.Spec.Drain.GivenUp != "" }
+// drainsToStop says that the machine was told to drain because its pool stops.
+func (s *slot) drainsToStop() bool { return s.drainsFor(v1alpha1.AfterDrainStop) }
+
+func (s *slot) drainsFor(then ...v1alpha1.AfterDrain) bool {
+	return s.machine != nil && s.machine.DeletionTimestamp == nil && !s.machine.Deallocated() &&
+		s.machine.Spec.Drain != nil && slices.Contains(then, s.machine.Spec.Drain.Then)
+}
+
+// gaveUp says that the machine was told to drain and did not in time.
+func (s *slot) gaveUp() bool {
+	return (s.drains() || s.drainsToStop()) && s.machine.Spec.Drain.GivenUp != ""
+}
 
 // isReady says that the machine's node is ready.
 func (s *slot) isReady() bool {
@@ -98,22 +108,24 @@ func (s *scope) moving() bool {
 	return s.leaving() > 0 || slices.ContainsFunc(s.staying(), func(o *slot) bool { return !s.isOutdated(o) && !o.isReady() })
 }
 
-// chosen are the machines that a caller wanted to go, by the names of their nodes.
+// chosen are the machines that a caller wanted to go.
 func (s *scope) chosen(of []*slot) []*slot {
-	names := s.pool.Spec.Profile.LeavingMachines
-	return slices.DeleteFunc(slices.Clone(of), func(o *slot) bool {
-		return o.machine == nil || !slices.Contains(names, o.machine.Name)
-	})
+	return slices.DeleteFunc(slices.Clone(of), func(o *slot) bool { return !s.isChosen(o) })
 }
 
-// reclaimable are machines that were told to leave and are needed after all, as
-// many as are missing.
+// isChosen says that a caller wanted the machine to go, by its name.
+func (s *scope) isChosen(slot *slot) bool {
+	return slot.machine != nil && slices.Contains(s.pool.Spec.Profile.LeavingMachines, slot.machine.Name)
+}
+
+// reclaimable are machines that were told to leave and are needed after all, and
+// then those that are deallocated, as many as are missing.
 func (s *scope) reclaimable(missing int) []*slot {
 	var found []*slot
 	for _, slot := range s.slots {
-		if len(found) < missing && slot.drains() && !s.isOutdated(slot) && !slices.Contains(s.pool.Spec.Profile.LeavingMachines, slot.machine.Name) {
+		if len(found) < missing && slot.drains() && !s.isOutdated(slot) && !s.isChosen(slot) {
 			found = append(found, slot)
 		}
 	}
-	return found
+	return append(found, s.startable(missing-len(found))...)
 }

@@ -82,7 +82,7 @@ func (c *Controller) writeBlocked(s *scope, status *v1alpha1.AgentPoolStatus) {
 // drainMessage names the first node that drains and what it waits for.
 func (s *scope) drainMessage() string {
 	for _, slot := range s.slots {
-		if slot.drains() {
+		if slot.drains() || slot.drainsToStop() && !stops(slot.machine.Spec.PowerState) {
 			return fmt.Sprintf("; draining node %s: %s", slot.nodeName, slot.message(v1alpha1.ConditionDrained))
 		}
 	}
@@ -91,10 +91,14 @@ func (s *scope) drainMessage() string {
 
 // countMachines writes how many machines there are and what they run.
 func (s *scope) countMachines(status *v1alpha1.AgentPoolStatus) {
-	status.Count, status.ReadyCount = 0, 0
+	status.Count, status.ReadyCount, status.DeallocatedCount = 0, 0, 0
 	var lowest *version.Version
 	for _, slot := range s.slots {
 		if slot.machine == nil {
+			continue
+		}
+		if slot.deallocated() {
+			status.DeallocatedCount++
 			continue
 		}
 		status.Count++
@@ -121,6 +125,10 @@ func (s *scope) machinesOutcome() condition.Outcome {
 	var blocking condition.Outcome
 	for _, slot := range s.slots {
 		switch {
+		case slot.deallocated():
+			if blocking.Reason == "" && !isStopped(slot.machine) {
+				blocking = condition.Waiting(slot.nodeName + ": " + slot.whyRunning())
+			}
 		case slot.drains():
 			if s.isOutdated(slot) {
 				outdated++

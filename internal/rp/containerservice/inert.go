@@ -61,6 +61,7 @@ func keepInert(d *draft, scopeOf func(path string) (scope, rest string)) {
 	}
 	recordUnsupported(d, kept, scopeOf)
 	for scope := range kept {
+		delete(kept[scope], "scaleDownMode") // it has an effect now, which it had not when older objects were written
 		if !hasScope(d.next, scope) {
 			delete(kept, scope)
 		}
@@ -139,7 +140,7 @@ func etag(cluster *containerservicev1alpha1.ManagedCluster, scope string) string
 		content, _ = json.Marshal(pool)
 	} else {
 		spec := cluster.Spec.DeepCopy()
-		spec.AgentPools, spec.Operations = nil, nil
+		spec.AgentPools, spec.Operations, spec.FormerPrincipals = nil, nil, nil
 		spec.PowerSchedules, spec.PowerSchedulesDone = nil, nil // resources of their own
 		content, _ = json.Marshal(spec)
 	}

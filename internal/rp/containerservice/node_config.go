@@ -148,10 +148,12 @@ func portRange(text string) bool {
 	return err == nil && count == 2 && first >= 1024 && first <= 60999 && last >= 32768 && last <= 65535 && first < last
 }
 
-// fixed refuses the change of what a pool has for life.
+// fixed refuses the change of what a pool has for life, and says what works.
 func (p poolDraft) fixed(property string, same bool) {
 	if !same {
-		p.fields.Add(arm.CodeChangeNotAllowed, p.at(property), "Changing property '%s' of the agent pool '%s' is not allowed. Make a new pool with it and delete this one.", p.at(property), p.pool.Name)
+		p.fields.Add(arm.CodeChangeNotAllowed, p.at(property),
+			"Changing property '%s' of the agent pool '%s' is not allowed: nodes have it for life. Make a new pool with it ('az aks nodepool add'), drain the nodes of this one ('kubectl drain -l agentpool=%s --ignore-daemonsets') and delete it ('az aks nodepool delete').",
+			p.at(property), p.pool.Name, p.pool.Name)
 	}
 }
 

@@ -2,6 +2,7 @@ package containerservice
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
@@ -79,7 +80,8 @@ func (p *Provider) upgradeNodeImage(w http.ResponseWriter, r *arm.Request) error
 	})
 }
 
-// deleteMachines drains and deletes nodes by name; the pool's count goes down by as many.
+// deleteMachines drains and deletes nodes by name; the pool's count goes down by as
+// many, but for those that are deallocated.
 func (p *Provider) deleteMachines(w http.ResponseWriter, r *arm.Request) error {
 	_, machines, err := p.machines(r)
 	if err != nil {
@@ -100,17 +102,17 @@ func (p *Provider) deleteMachines(w http.ResponseWriter, r *arm.Request) error {
 	if err := body.decode(schema, r.Body, &request); err != nil {
 		return err
 	}
-	names := map[string]string{}
-	for _, machine := range machines {
-		names[strings.ToLower(machine.Spec.NodeName)] = machine.Name
-	}
-	leaving := map[string]bool{}
+	leaving, nodes := map[string]bool{}, int32(0)
 	for i, name := range request.MachineNames {
-		object, there := names[strings.ToLower(name)]
-		if !there {
+		at := slices.IndexFunc(machines, func(m containerservicev1alpha1.Machine) bool { return strings.EqualFold(m.Spec.NodeName, name) })
+		if at < 0 {
 			fields.Invalid("machineNames"+index(i), "The agent pool '%s' has no machine '%.60s'.", lowerName(r), name)
+			continue
 		}
-		leaving[object] = true
+		if !leaving[machines[at].Name] && !machines[at].Deallocated() { // a deallocated one is none of the count
+			nodes++
+		}
+		leaving[machines[at].Name] = true
 	}
 	if len(request.MachineNames) == 0 {
 		fields.Invalid("machineNames", "The machineNames are missing: name at least one machine of the agent pool.")
@@ -119,7 +121,7 @@ func (p *Provider) deleteMachines(w http.ResponseWriter, r *arm.Request) error {
 		return err
 	}
 	return p.act(w, r, meta.VerbDeleteMachines, func(_ *draft, pool *containerservicev1alpha1.AgentPoolProfile) (bool, error) {
-		left := pool.Count - int32(len(leaving))
+		left := pool.Count - nodes
 		if left < 0 || pool.Mode == "System" && left < 1 {
 			return false, arm.NewError(http.StatusBadRequest, arm.CodeOperationNotAllowed,
 				"Operation is not allowed: the agent pool '%s' of mode %s would be left with %d of its %d nodes.", pool.Name, pool.Mode, max(left, 0), pool.Count)

@@ -56,8 +56,14 @@ func (p *Provider) admitPoolUpgrade(ctx context.Context, d *draft, name string, 
 	return err
 }
 
-// settings sets how nodes are replaced, and whether they run.
+// settings sets how nodes are replaced and let go, and whether they run.
 func (p poolDraft) settings(request poolRequest) {
+	if given := request.ScaleDownMode; given != "" {
+		p.pool.ScaleDownMode = "" // Delete, as where nobody said anything
+		if strings.EqualFold(given, string(containerservicev1alpha1.ScaleDownDeallocate)) {
+			p.pool.ScaleDownMode = containerservicev1alpha1.ScaleDownDeallocate
+		}
+	}
 	if given := request.UpgradeSettings; given != nil {
 		kept := p.pool.UpgradeSettings // an older api-version does not know all of them
 		p.pool.UpgradeSettings = containerservicev1alpha1.PoolUpgradeSettings{
@@ -115,6 +121,11 @@ func poolPower(c *containerservicev1alpha1.ManagedCluster, profile *containerser
 		return meta.PowerStopped
 	}
 	return meta.PowerRunning
+}
+
+// scaleDownMode is what a caller is told of it.
+func scaleDownMode(profile *containerservicev1alpha1.AgentPoolProfile) containerservicev1alpha1.ScaleDownMode {
+	return cmp.Or(profile.ScaleDownMode, containerservicev1alpha1.ScaleDownDelete)
 }
 
 // upgradeSettingsBody are the settings that a caller gave.

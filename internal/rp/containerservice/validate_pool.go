@@ -22,6 +22,8 @@ const (
 	minMaxPods      = 10
 	maxMaxPods      = 250
 	maxOSDiskGB     = 2048
+	// defaultOSDiskType is where nobody said another one.
+	defaultOSDiskType = "Managed"
 )
 
 // poolDraft is a pool on its way from body to desired state.
@@ -134,6 +136,11 @@ func (p poolDraft) validateChange() {
 	p.fixed("vmSize", p.pool.VMSize == p.old.VMSize)
 	p.fixed("osDiskSizeGB", p.pool.OSDiskSizeGB == p.old.OSDiskSizeGB)
 	p.fixed("maxPods", p.pool.MaxPods == p.old.MaxPods)
+	const diskType = "osDiskType" // without effect here, and yet for life
+	if given, ok := p.body.Value(p.path + diskType).(string); ok {
+		kept, _ := loadValues(p.draft.old)[p.pool.Name][diskType].(string)
+		p.fixed(diskType, strings.EqualFold(given, firstOf(kept, defaultOSDiskType)))
+	}
 	p.validatePower()
 }
 

@@ -84,8 +84,8 @@ func poolView(c *containerservicev1alpha1.ManagedCluster, profile *containerserv
 	body := object{
 		"provisioningState": c.DerivePoolProvisioningState(profile.Name, pool), "powerState": object{"code": poolPower(c, profile, pool)},
 		"count": profile.Count, "vmSize": profile.VMSize, "mode": profile.Mode, "maxPods": profile.MaxPods,
-		"osDiskSizeGB": profile.OSDiskSizeGB, "osDiskType": "Managed", "kubeletDiskType": "OS",
-		"type": "VirtualMachineScaleSets", "osType": "Linux", "scaleDownMode": "Delete",
+		"osDiskSizeGB": profile.OSDiskSizeGB, "osDiskType": defaultOSDiskType, "kubeletDiskType": "OS",
+		"type": "VirtualMachineScaleSets", "osType": "Linux", "scaleDownMode": scaleDownMode(profile),
 		"orchestratorVersion": profile.OrchestratorVersion, "currentOrchestratorVersion": current, "nodeImageVersion": image,
 		"enableAutoScaling": false, "enableNodePublicIP": false, "enableFIPS": false,
 	}

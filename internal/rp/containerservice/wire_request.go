@@ -72,6 +72,7 @@ type poolRequest struct {
 	NodeLabels          map[string]string   `json:"nodeLabels"`
 	NodeTaints          []string            `json:"nodeTaints"`
 	UpgradeSettings     *poolUpgradeRequest `json:"upgradeSettings"`
+	ScaleDownMode       string              `json:"scaleDownMode"`
 	PowerState          struct {
 		Code string `json:"code"`
 	} `json:"powerState"`

@@ -32,6 +32,7 @@ type addFlags struct {
 	taints            []*string
 	tags              map[string]*string
 	zones             []*string
+	scaleDownMode     string
 	kubeletConfig     string
 	linuxOSConfig     string
 	noWait            bool
@@ -58,6 +59,7 @@ func newAdd(s *session.Session) *cobra.Command {
 	argument.Words(command, &flags.taints, "node-taints", "Kubernetes taints of the nodes: key=value:effect, ...")
 	argument.Pairs(command, flags.tags, "tags", "tags, parted by blanks: key[=value] ...")
 	argument.Words(command, &flags.zones, "zones", "failure domains that the nodes are spread over, parted by blanks: 1 2 3")
+	bindScaleDownMode(command, &flags.scaleDownMode)
 	flags.replace.bind(command)
 	command.Flags().StringVar(&flags.kubeletConfig, "kubelet-config", "", "file with settings of the kubelet, as JSON: {\"podMaxPids\": 500}")
 	command.Flags().StringVar(&flags.linuxOSConfig, "linux-os-config", "", "file with settings of the operating system, as JSON: {\"sysctls\": {\"netCoreSomaxconn\": 8192}}")
@@ -85,6 +87,9 @@ func (f *addFlags) pool() (resource, error) {
 	}
 	if f.maxPods != 0 {
 		properties.MaxPods = &f.maxPods
+	}
+	if f.scaleDownMode != "" {
+		properties.ScaleDownMode = to.Ptr(armcontainerservice.ScaleDownMode(f.scaleDownMode))
 	}
 	if len(f.labels) > 0 {
 		properties.NodeLabels = f.labels

@@ -53,3 +53,9 @@ func (f *replaceFlags) edit(pool resource) {
 func ignoreBudgets(command *cobra.Command, ignore *bool) {
 	command.Flags().BoolVarP(ignore, "ignore-pdb", "i", false, "delete pods that a PodDisruptionBudget protects, instead of waiting for it")
 }
+
+// bindScaleDownMode adds --scale-down-mode.
+func bindScaleDownMode(command *cobra.Command, mode *string) {
+	argument.Choice(command, mode, "scale-down-mode",
+		"what becomes of nodes that are too many: Delete, or Deallocate, which stops them and keeps their disks; a pool that grows starts them first", "Delete", "Deallocate")
+}

@@ -13,6 +13,7 @@ type updateFlags struct {
 	target
 	replaceFlags
 	mode   string
+	scale  string
 	labels map[string]*string
 	taints []*string
 	tags   map[string]*string
@@ -23,10 +24,11 @@ func newUpdate(s *session.Session) *cobra.Command {
 	flags := &updateFlags{labels: map[string]*string{}, taints: []*string{}, tags: map[string]*string{}}
 	command := &cobra.Command{
 		Use:   "update",
-		Short: "Change labels, taints, mode, tags or the upgrade settings of a node pool",
-		Long: `Change labels, taints, mode, tags or the upgrade settings of a node pool. What a flag
-gives takes the place of all that was there; an empty text takes everything away. Labels
-and taints reach the nodes that are there; what others put on a node stays.`,
+		Short: "Change labels, taints, mode, tags, the scale-down mode or the upgrade settings of a node pool",
+		Long: `Change labels, taints, mode, tags, the scale-down mode or the upgrade settings of a node
+pool. What a flag gives takes the place of all that was there; an empty text takes
+everything away. Labels and taints reach the nodes that are there; what others put on a
+node stays. The scale-down mode Delete also removes the nodes that are deallocated.`,
 		Args: cobra.NoArgs,
 		Example: `  berth aks nodepool update --resource-group demo --cluster-name demo --name batch --labels tier=gold team=a
   berth aks nodepool update -g demo --cluster-name demo -n batch --node-taints ""
@@ -38,9 +40,10 @@ and taints reach the nodes that are there; what others put on a node stays.`,
 	argument.Pairs(command, flags.labels, "labels", "Kubernetes labels of the nodes, parted by blanks: key=value ...")
 	argument.Words(command, &flags.taints, "node-taints", "Kubernetes taints of the nodes: key=value:effect, ...")
 	argument.Pairs(command, flags.tags, "tags", "tags, parted by blanks: key[=value] ...")
+	bindScaleDownMode(command, &flags.scale)
 	flags.replaceFlags.bind(command)
 	argument.NoWait(command, &flags.noWait)
-	command.MarkFlagsOneRequired("mode", "labels", "node-taints", "tags", "max-surge", "max-unavailable",
+	command.MarkFlagsOneRequired("mode", "labels", "node-taints", "tags", "scale-down-mode", "max-surge", "max-unavailable",
 		"drain-timeout", "node-soak-duration", "undrainable-node-behavior")
 	return command
 }
@@ -52,7 +55,7 @@ func update(ctx context.Context, s *session.Session, flags *updateFlags) error {
 			property string
 			value    any
 		}{
-			"mode": {"mode", flags.mode}, "labels": {"nodeLabels", flags.labels},
+			"mode": {"mode", flags.mode}, "scale-down-mode": {"scaleDownMode", flags.scale}, "labels": {"nodeLabels", flags.labels},
 			"node-taints": {"nodeTaints", flags.taints}, "tags": {"tags", flags.tags},
 		} {
 			if given(flags.command, flag) {
@@ -66,7 +69,8 @@ func update(ctx context.Context, s *session.Session, flags *updateFlags) error {
 
 type powerFlags struct {
 	target
-	noWait bool
+	ignoreBudgets bool
+	noWait        bool
 }
 
 func (f *powerFlags) bind(s *session.Session, command *cobra.Command) *cobra.Command {
@@ -77,16 +81,20 @@ func (f *powerFlags) bind(s *session.Session, command *cobra.Command) *cobra.Com
 
 func newStop(s *session.Session) *cobra.Command {
 	var flags powerFlags
-	return flags.bind(s, &cobra.Command{
+	command := flags.bind(s, &cobra.Command{
 		Use:   "stop",
 		Short: "Stop a node pool: its nodes' disks stay",
-		Args:  cobra.NoArgs,
+		Long: `Stop a node pool: its nodes are drained and stopped, and their disks stay. What a
+PodDisruptionBudget holds up is named, and --ignore-pdb goes on regardless.`,
+		Args: cobra.NoArgs,
 		Example: `  berth aks nodepool stop --resource-group demo --cluster-name demo --nodepool-name batch
-  berth aks nodepool stop -g demo --cluster-name demo -n batch --no-wait`,
+  berth aks nodepool stop -g demo --cluster-name demo -n batch --ignore-pdb --no-wait`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return power(command.Context(), s, flags, "Stopping", "Stopped")
 		},
 	})
+	ignoreBudgets(command, &flags.ignoreBudgets)
+	return command
 }
 
 func newStart(s *session.Session) *cobra.Command {
@@ -104,7 +112,7 @@ func newStart(s *session.Session) *cobra.Command {
 
 // power writes the pool's power state, as az does.
 func power(ctx context.Context, s *session.Session, flags powerFlags, doing, code string) error {
-	return change{target: flags.target, what: doing + " node pool " + flags.name, noWait: flags.noWait, edit: func(pool resource) error {
+	return change{target: flags.target, what: doing + " node pool " + flags.name, ignoreBudgets: flags.ignoreBudgets, noWait: flags.noWait, edit: func(pool resource) error {
 		pool.section("powerState")["code"] = code
 		return nil
 	}}.apply(ctx, s)

@@ -14,7 +14,7 @@ func accessProperties(p string) []arm.Property {
 		inertOnly(p+"servicePrincipalProfile.clientId", arm.String, "a service principal of one's own is not built; leave it out for a system-assigned identity", "msi"),
 		refused(p+"servicePrincipalProfile.secret", arm.String, "a service principal of one's own is not built").WriteOnly(),
 		refused(p+"servicePrincipalProfile.keyVaultSecretRef", arm.Any, "a service principal of one's own is not built"),
-		only(p+"identityProfile", arm.Map, "it names the identity of the nodes; only the cluster's own is accepted, and nothing issues tokens to it yet"),
+		only(p+"identityProfile", arm.Map, "kubeletidentity is the identity of the nodes: the cluster's own, or where the cluster has a user-assigned one, another such one that both the caller and it may assign; nothing issues tokens to it yet"),
 		acts(p+"identityProfile{}", arm.Object), acts(p+"identityProfile{}.resourceId", arm.String),
 		acts(p+"identityProfile{}.clientId", arm.String), acts(p+"identityProfile{}.objectId", arm.String),
 		acts(p+"aadProfile", arm.Object),

@@ -16,7 +16,7 @@ func Cluster() []arm.Property {
 		inertOnly("sku.tier", arm.String, "only the tier Free is built: the others promise a replicated control plane or long-term support", "Free").
 			OneOf("Free", "Standard", "Premium", "Paid"),
 		acts("identity", arm.Object),
-		only("identity.type", arm.String, "SystemAssigned or UserAssigned; chosen when the cluster is made; nothing issues tokens to either yet").
+		only("identity.type", arm.String, "SystemAssigned or UserAssigned; one that is given up loses its roles; nothing issues tokens to either yet").
 			OneOf("None", "SystemAssigned", "UserAssigned"),
 		readOnly("identity.principalId"), readOnly("identity.tenantId"),
 		only("identity.userAssignedIdentities", arm.Map, "one identity, on which the caller needs assign/action; it cannot be deleted while the cluster has it"),

@@ -31,17 +31,17 @@ func poolProperties(p string) []arm.Property {
 
 		readOnly(p + "currentOrchestratorVersion"), readOnly(p + "nodeImageVersion"), readOnly(p + "provisioningState"),
 		readOnly(p + "eTag"), readOnly(p + "status"),
+		acts(p+"scaleDownMode", arm.String).OneOf("Delete", "Deallocate"),
 		acts(p+"powerState", arm.Object),
 		acts(p+"powerState.code", arm.String).OneOf("Running", "Stopped"),
 
 		inertOnly(p+"type", arm.String, "only VirtualMachineScaleSets is built", "VirtualMachineScaleSets").OneOf("VirtualMachineScaleSets", "AvailabilitySet", "VirtualMachines"),
-		inertOnly(p+"osType", arm.String, "Windows nodes are not built", "Linux").OneOf("Linux", "Windows"),
+		inertOnly(p+"osType", arm.String, "Windows nodes are not built: they need virtual machines and a Windows node image, and the machines here share their host's Linux kernel", "Linux").OneOf("Linux", "Windows"),
 		inertOnly(p+"osSKU", arm.String, "only the standard node image is built", "Ubuntu").
 			OneOf("Ubuntu", "Ubuntu2204", "Ubuntu2404", "AzureLinux", "AzureLinux3", "CBLMariner", "Mariner", "Windows2019", "Windows2022", "Windows2025"),
 		inertOnly(p+"osDiskType", arm.String, "every disk is a file of the host, which both names mean here", "Managed", "Ephemeral").OneOf("Managed", "Ephemeral"),
 		inertOnly(p+"kubeletDiskType", arm.String, "temporary disks are not built", "OS").OneOf("OS", "Temporary"),
 		inertOnly(p+"workloadRuntime", arm.String, "only containers are built", "OCIContainer").OneOf("OCIContainer", "WasmWasi", "KataMshvVmIsolation", "KataVmIsolation"),
-		inertOnly(p+"scaleDownMode", arm.String, "deallocating nodes is not built", "Delete"),
 		inertOnly(p+"scaleSetPriority", arm.String, "spot nodes are not built", "Regular").OneOf("Regular", "Spot"),
 		inertOnly(p+"scaleSetEvictionPolicy", arm.String, "spot nodes are not built", "Delete").OneOf("Delete", "Deallocate"),
 		inertOnly(p+"spotMaxPrice", arm.Number, "spot nodes are not built", -1.0),

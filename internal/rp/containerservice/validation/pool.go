@@ -15,6 +15,9 @@ func Pool(v Values, below, name string) {
 	if v.filled(below+"availabilityZones") && v.filled(below+"type") {
 		v.needs(below+"availabilityZones", !v.is(below+"type", "AvailabilitySet"), "availabilityZones and the type AvailabilitySet exclude each other.", below+"type")
 	}
+	if v.is(below+"scaleDownMode", "Deallocate") && v.is(below+"osDiskType", "Ephemeral") {
+		v.wrong(below+"scaleDownMode", "The scaleDownMode Deallocate keeps the disks of nodes, which osDiskType Ephemeral does not: set it to Managed.", below+"osDiskType")
+	}
 	if v.filled(below+"messageOfTheDay") && v.is(below+"osType", "Windows") {
 		v.wrong(below+"messageOfTheDay", "Windows nodes have no messageOfTheDay.", below+"osType")
 	}

@@ -99,6 +99,7 @@ func poolRules() map[string]rule {
 		"a System pool of Spot nodes": {pool(`"mode":"User","scaleSetPriority":"Spot"`), pool(`"mode":"System","scaleSetPriority":"Spot"`), "properties.scaleSetPriority"},
 		"a System pool of Windows":    {pool(`"mode":"System","osType":"Linux"`), pool(`"mode":"System","osType":"Windows"`), "properties.osType"},
 		"zones of a set":              {pool(`"type":"VirtualMachineScaleSets","availabilityZones":["1"]`), pool(`"type":"AvailabilitySet","availabilityZones":["1"]`), "properties.availabilityZones"},
+		"disks that are kept":         {pool(`"scaleDownMode":"Deallocate","osDiskType":"Managed"`), pool(`"scaleDownMode":"Deallocate","osDiskType":"Ephemeral"`), "properties.scaleDownMode"},
 		"a greeting":                  {pool(`"messageOfTheDay":"MTI="`), pool(`"osType":"Windows","messageOfTheDay":"MTI="`), "properties.messageOfTheDay"},
 		"a runtime":                   {pool(`"workloadRuntime":"WasmWasi"`), pool(`"osType":"Windows","workloadRuntime":"WasmWasi"`), "properties.workloadRuntime"},
 		"a prefix of addresses":       {pool(`"enableNodePublicIP":true,"nodePublicIPPrefixID":` + id), pool(`"nodePublicIPPrefixID":` + id), "properties.nodePublicIPPrefixID"},
