@@ -229,6 +229,9 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 	if err := d.addPowerSchedules(m, reader); err != nil {
 		return err
 	}
+	if err := d.addBackupSchedules(m, reader); err != nil {
+		return err
+	}
 	authority, err := ensureAuthority(d.home)
 	if err != nil {
 		return err

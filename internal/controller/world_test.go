@@ -28,6 +28,7 @@ import (
 	resourcesv1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/agentpool"
 	"berth.dev/berth/internal/controller/autoupgrade"
+	"berth.dev/berth/internal/controller/backupschedule"
 	"berth.dev/berth/internal/controller/certificate"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
@@ -137,7 +138,7 @@ func newWorld(t *testing.T) *world {
 	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
 	w.api = w.dated(generations(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker).WithStatusSubresource(
 		&containerservicev1.ManagedCluster{}, &containerservicev1.AgentPool{}, &containerservicev1.Machine{},
-		&containerservicev1.ControlPlane{}, &containerservicev1.Backup{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
+		&containerservicev1.ControlPlane{}, &containerservicev1.Backup{}, &containerservicev1.BackupSchedule{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
 		&resourcesv1.ResourceGroup{}, &resourcesv1.Operation{},
 	).Build()))
 	w.create(&hostv1.Host{
@@ -176,6 +177,7 @@ func (w *world) start() {
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
 		{"powerschedule", &containerservicev1.ManagedClusterList{}, powerschedule.NewController(c, w.clock, w.runner(c)).Reconcile},
+		{"backupschedule", &containerservicev1.BackupScheduleList{}, backupschedule.NewController(c, w.clock, w.keeper(c)).Reconcile},
 	}
 }
 

@@ -78,6 +78,12 @@ type BackupSpec struct {
 	ClusterName string `json:"clusterName,omitempty"`
 	// +optional
 	ClusterIncarnation string `json:"clusterIncarnation,omitempty"`
+	// ScheduleName is the name of the schedule that asked for the backup, and Due
+	// when it was due; empty for one that a caller asked for.
+	// +optional
+	ScheduleName string `json:"scheduleName,omitempty"`
+	// +optional
+	Due *metav1.Time `json:"due,omitempty"`
 	// Deadline is when a backup that is not taken by then ends Failed.
 	Deadline metav1.Time `json:"deadline"`
 }

@@ -21,6 +21,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&ClusterCommand{}, &ClusterCommandList{},
 		&MaintenanceConfiguration{}, &MaintenanceConfigurationList{},
 		&Backup{}, &BackupList{},
+		&BackupSchedule{}, &BackupScheduleList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())
 	return nil

@@ -35,6 +35,7 @@ func deletions(config Config, allocator allocation.Allocator) []deletion {
 		d.claims,
 		d.credentials,
 		d.maintenance,
+		d.backupSchedules,
 		d.roles,
 	}
 }
@@ -162,6 +163,20 @@ func (d deleter) maintenance(ctx context.Context, cluster *v1alpha1.ManagedClust
 	var list v1alpha1.MaintenanceConfigurationList
 	if err := d.config.Reader.List(ctx, &list, client.MatchingLabels{v1alpha1.MaintenanceClusterLabel: cluster.Name}); err != nil {
 		return "", fmt.Errorf("listing maintenance configurations: %w", err)
+	}
+	for i := range list.Items {
+		if _, err := d.delete(ctx, &list.Items[i]); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// backupSchedules takes away when backups are taken; the backups stay.
+func (d deleter) backupSchedules(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	var list v1alpha1.BackupScheduleList
+	if err := d.config.Reader.List(ctx, &list, client.MatchingLabels{v1alpha1.BackupScheduleClusterLabel: cluster.Name}); err != nil {
+		return "", fmt.Errorf("listing backup schedules: %w", err)
 	}
 	for i := range list.Items {
 		if _, err := d.delete(ctx, &list.Items[i]); err != nil {

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -28,6 +29,7 @@ type properties struct {
 	ProvisioningState string        `json:"provisioningState"`
 	ClusterID         string        `json:"clusterId,omitempty"`
 	Origin            string        `json:"origin"`
+	Schedule          string        `json:"schedule,omitempty"`
 	Time              string        `json:"time,omitempty"`
 	KubernetesVersion string        `json:"kubernetesVersion,omitempty"`
 	Revision          int64         `json:"revision,omitempty"`
@@ -60,7 +62,7 @@ func requestID(r *arm.Request) arm.ResourceID {
 func newBody(b *containerservicev1alpha1.Backup) body {
 	id := backupID(b.Spec.SubscriptionID, b.Spec.ResourceGroup, b.Spec.Name)
 	result := body{ID: id.String(), Name: b.Spec.Name, Type: id.Type(), Properties: properties{
-		ProvisioningState: b.DeriveProvisioningState(), ClusterID: b.Status.ClusterID, Origin: string(b.Spec.Origin),
+		ProvisioningState: b.DeriveProvisioningState(), ClusterID: b.Status.ClusterID, Origin: string(b.Spec.Origin), Schedule: b.Spec.ScheduleName,
 		KubernetesVersion: b.Status.KubernetesVersion, Revision: b.Status.Revision, Keys: b.Status.Keys,
 		SizeBytes: b.Status.SizeBytes, DataBytes: b.Status.DataBytes, KeyID: b.Status.KeyID, Error: b.Status.Failure,
 		Verified: containerservicev1alpha1.ConditionTrue(b.Status.Conditions, containerservicev1alpha1.ConditionVerified),
@@ -155,9 +157,8 @@ func (p *Provider) put(w http.ResponseWriter, r *arm.Request) error {
 	if cluster == nil {
 		return arm.ResourceNotFound(id)
 	}
-	if cluster.DeletionTimestamp != nil || cluster.Spec.PowerState == meta.PowerStopped {
-		return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
-			"The managed cluster '%s' does not run. A backup is read from its running datastore: start it first.", cluster.Spec.Name)
+	if err := running(cluster); err != nil {
+		return err
 	}
 	made, err := p.create(r, containerservicev1alpha1.BackupSpec{
 		Origin: containerservicev1alpha1.BackupOfCluster, ClusterName: cluster.Name, ClusterIncarnation: cluster.Spec.Incarnation,
@@ -168,41 +169,56 @@ func (p *Provider) put(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusCreated, newBody(made))
 }
 
-// create stores a backup under the name in the path: the object is there
-// before any file is.
+// running refuses a backup of a cluster without a datastore to read.
+func running(cluster *containerservicev1alpha1.ManagedCluster) error {
+	if cluster.DeletionTimestamp == nil && cluster.Spec.PowerState != meta.PowerStopped {
+		return nil
+	}
+	return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
+		"The managed cluster '%s' does not run. A backup is read from its running datastore: start it first.", cluster.Spec.Name)
+}
+
+// create stores a backup under the name in the path.
 func (p *Provider) create(r *arm.Request, spec containerservicev1alpha1.BackupSpec) (*containerservicev1alpha1.Backup, error) {
 	name := r.Param("backupName")
 	if !regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9]$`).MatchString(name) {
 		return nil, arm.NewError(http.StatusBadRequest, arm.CodeInvalidParameter,
 			"The name '%.100s' is not that of a backup: up to 63 letters, digits and - _ . between, a letter or digit at both ends.", name).At("backupName")
 	}
-	if _, err := resources.WritableGroup(r.Context(), p.Client, r.Param("subscriptionID"), r.Param("resourceGroup")); err != nil {
+	spec.SubscriptionID, spec.ResourceGroup, spec.Name = strings.ToLower(r.Param("subscriptionID")), r.Param("resourceGroup"), name
+	made, err := p.store(r.Context(), spec, nil)
+	if apierrors.IsAlreadyExists(err) {
+		return nil, arm.NewError(http.StatusConflict, "ResourceExists", "There is a backup '%s' already. Choose another name, or delete it first.", name)
+	}
+	return made, err
+}
+
+// store writes the object of a backup, before any file is there, if its group
+// takes one more. labels are added to its own.
+func (p *Provider) store(ctx context.Context, spec containerservicev1alpha1.BackupSpec, labels map[string]string) (*containerservicev1alpha1.Backup, error) {
+	if _, err := resources.WritableGroup(ctx, p.Client, spec.SubscriptionID, spec.ResourceGroup); err != nil {
 		return nil, err
 	}
-	group := naming.Object(resources.GroupID(r.Param("subscriptionID"), r.Param("resourceGroup")).String())
+	group := naming.Object(resources.GroupID(spec.SubscriptionID, spec.ResourceGroup).String())
 	var others containerservicev1alpha1.BackupList
-	if err := p.Client.List(r.Context(), &others, client.MatchingLabels{GroupLabel: group}); err != nil {
+	if err := p.Client.List(ctx, &others, client.MatchingLabels{GroupLabel: group}); err != nil {
 		return nil, err
 	}
 	if len(others.Items) >= maxPerGroup {
 		return nil, arm.NewError(http.StatusConflict, "QuotaExceeded",
 			"The resource group holds %d backups, which is the most. Delete some, or keep them elsewhere after a download.", len(others.Items))
 	}
-	spec.SubscriptionID, spec.ResourceGroup, spec.Name = strings.ToLower(r.Param("subscriptionID")), r.Param("resourceGroup"), name
 	spec.Incarnation, spec.HostName = naming.Incarnation(), naming.LocalHost
 	spec.Deadline = metav1.NewTime(p.Now().Add(timeout))
 	made := &containerservicev1alpha1.Backup{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: naming.Object(requestID(r).String()), Finalizers: []string{containerservicev1alpha1.BackupFinalizer},
+			Name: naming.Object(backupID(spec.SubscriptionID, spec.ResourceGroup, spec.Name).String()), Finalizers: []string{containerservicev1alpha1.BackupFinalizer},
 			Labels: map[string]string{resources.SubscriptionLabel: spec.SubscriptionID, GroupLabel: group},
 		},
 		Spec: spec,
 	}
-	err := p.Client.Create(r.Context(), made)
-	if apierrors.IsAlreadyExists(err) {
-		return nil, arm.NewError(http.StatusConflict, "ResourceExists", "There is a backup '%s' already. Choose another name, or delete it first.", name)
-	}
-	return made, err
+	maps.Copy(made.Labels, labels)
+	return made, p.Client.Create(ctx, made)
 }
 
 // GroupLabel is on every backup: the name of its resource group's object.

@@ -1,7 +1,7 @@
 // Package backup is the resource provider Berth.ContainerService: what AKS
 // lacks lies there, beside Microsoft.ContainerService, with the same ids,
-// authorization and protocol. For now that is backups of clusters. It turns
-// requests into Backup objects, and lets files in and out; taking, checking and
+// authorization and protocol. Here that is backups of clusters. It turns
+// requests into Backup and BackupSchedule objects, and lets files in and out; taking, checking and
 // restoring are the host agent's.
 package backup
 
@@ -94,10 +94,10 @@ func (p *Provider) Routes() []arm.Route {
 	for i := range routes {
 		routes[i].Versions = versions
 	}
-	return routes
+	return append(routes, p.scheduleRoutes()...)
 }
 
 // ResourceTypes are the provider's resource types with their api-versions.
 func (p *Provider) ResourceTypes() map[string][]string {
-	return map[string][]string{"backups": {Version}}
+	return map[string][]string{"backups": {Version}, scheduleType: {Version}}
 }

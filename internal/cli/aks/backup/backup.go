@@ -5,6 +5,7 @@ package backup
 import (
 	"github.com/spf13/cobra"
 
+	"berth.dev/berth/internal/cli/aks/backup/schedule"
 	"berth.dev/berth/internal/cli/argument"
 	"berth.dev/berth/internal/cli/output"
 	"berth.dev/berth/internal/cli/session"
@@ -23,7 +24,7 @@ What is on nodes' disks and in volumes is not part of it.`,
   berth aks backup list -g demo --output table
   berth aks backup restore -g demo -n before-change --accept-loss --yes`,
 	}
-	command.AddCommand(newCreate(s), newDelete(s), newDownload(s), newList(s), newRestore(s), newShow(s), newUpload(s))
+	command.AddCommand(newCreate(s), newDelete(s), newDownload(s), newList(s), newRestore(s), newShow(s), newUpload(s), schedule.NewCommand(s))
 	return command
 }
 
