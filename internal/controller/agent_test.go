@@ -41,6 +41,9 @@ func (w *world) agent() (changed bool) {
 		plane := &planes.Items[i]
 		changed = w.observe(plane, containerservicev1.ControlPlaneFinalizer, &plane.Status.ObservedGeneration, func() {
 			if w.powered(plane, plane.Spec.PowerState, &plane.Status.Conditions, containerservicev1.ConditionReady) {
+				if plane.Status.EncryptionKeyName = plane.Spec.EncryptionKeyName; w.rewritesNothing {
+					plane.Status.EncryptionKeyName = ""
+				}
 				w.setTrue(plane, &plane.Status.Conditions, containerservicev1.ConditionReleaseReady, containerservicev1.ConditionUpToDate)
 				w.runs(plane)
 			}

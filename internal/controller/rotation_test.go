@@ -67,6 +67,21 @@ func (w *world) rotated(before map[string][]byte, stage pki.Stage) {
 	}
 }
 
+// encryptedAnew asserts that another key encrypts than before, and that the old one is gone.
+func (w *world) encryptedAnew(before map[string][]byte) {
+	w.t.Helper()
+	now := w.stored()
+	keys, err := pki.EncryptionKeys(now[pki.EncryptionKey])
+	must(w.t, err)
+	if len(keys) != 1 || keys[0].Name == pki.EncryptionKeyName(before) || pki.EncryptionStageOf(now) != pki.StageSettled {
+		w.t.Errorf("%d keys, the first is %q", len(keys), keys[0].Name)
+	}
+	plane := &containerservicev1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Name: w.cluster("demo").Spec.Incarnation}}
+	if !w.exists(plane) || plane.Spec.CredentialsDigest != pki.Digest(now) || plane.Spec.EncryptionKeyName != "" {
+		w.t.Errorf("the control plane is told of %+v", plane.Spec)
+	}
+}
+
 func rotations() map[string]story {
 	one := func(w *world) { w.put("demo", 1); w.live() }
 	original, _ := credentials()
@@ -104,6 +119,17 @@ func rotations() map[string]story {
 				if got := pki.ServiceAccountStageOf(w.stored()); got != pki.StageSwitched {
 					w.t.Errorf("the rotation is %s", got)
 				}
+			},
+		},
+		"rotate the key of the encryption at rest": {
+			before: one,
+			event: func(w *world) {
+				w.rotate("encryption", containerservicev1.RotateEncryptionKeys, meta.VerbRotateEncryptionKey, 0)
+			},
+			check: func(w *world) {
+				w.consistent("demo", 1)
+				w.ended("encryption", meta.OperationSucceeded)
+				w.encryptedAnew(original)
 			},
 		},
 	}
@@ -157,6 +183,37 @@ func TestARotationEndsOnlyOnceTheKubeletsHaveNewCertificates(t *testing.T) {
 	w.kubeletsDown = false
 	w.live()
 	w.ended("rotate", meta.OperationSucceeded)
+}
+
+func TestAKeyOfTheEncryptionAtRestStaysUntilNothingIsEncryptedWithIt(t *testing.T) {
+	w := demo(t, 1)
+	before := w.stored()
+	w.rewritesNothing = true
+	w.rotate("encryption", containerservicev1.RotateEncryptionKeys, meta.VerbRotateEncryptionKey, 0)
+	w.live()
+	if _, ended, _ := w.history.Get("encryption"); ended {
+		t.Fatal("the rotation ended while values are encrypted with the old key")
+	}
+	keys, err := pki.EncryptionKeys(w.stored()[pki.EncryptionKey])
+	must(t, err)
+	if len(keys) != 2 || keys[1].Name != pki.EncryptionKeyName(before) {
+		t.Fatalf("the old key is gone: %d keys", len(keys))
+	}
+	w.rotate("again", containerservicev1.RotateEncryptionKeys, meta.VerbRotateEncryptionKey, 0)
+	w.live()
+	if again, err := pki.EncryptionKeys(w.stored()[pki.EncryptionKey]); err != nil || len(again) != 2 || again[1] != keys[1] {
+		t.Fatalf("another rotation took the old key away: %v", err)
+	}
+	w.rewritesNothing = false
+	plane := &containerservicev1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Name: w.cluster("demo").Spec.Incarnation}}
+	if !w.exists(plane) {
+		t.Fatal("there is no control plane")
+	}
+	plane.Status.EncryptionKeyName = plane.Spec.EncryptionKeyName
+	must(t, w.api.Status().Update(context.Background(), plane))
+	w.live()
+	w.ended("again", meta.OperationSucceeded)
+	w.encryptedAnew(before)
 }
 
 func TestAnAbortedRotationGoesOnWithTheNext(t *testing.T) {

@@ -67,6 +67,8 @@ type world struct {
 	sickNodes map[string]bool
 	// hostDown stops the host agent, kubeletsDown the kubelets.
 	hostDown, kubeletsDown bool
+	// rewritesNothing lets the host agent encrypt nothing anew.
+	rewritesNothing bool
 
 	// writes counts what the controllers wrote; budget is what they may still
 	// write before they are killed, negative for ever.

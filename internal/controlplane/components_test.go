@@ -24,6 +24,7 @@ func desired() Desired {
 	for _, name := range append(credentials(), pki.EncryptionKey, pki.ServiceClientCert, pki.ServiceClientKey) {
 		contents[name] = []byte("content of " + name + "\n")
 	}
+	contents[pki.EncryptionKey] = []byte("content of encryption.key, 32 b.\n")[:32]
 	binaries := map[string]string{}
 	for _, name := range []string{Konnectivity, Etcd, APIServer, ControllerManager, Scheduler} {
 		binaries[name] = "/cache/" + name

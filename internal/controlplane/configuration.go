@@ -87,8 +87,12 @@ func configuration(desired Desired, dir string) (map[string][]byte, error) {
 	files[filepath.Join(configDir, clusterSignerFile)] = pki.Signer(desired.Credentials[pki.ClusterCACert])
 	files[filepath.Join(configDir, userSignerFile)] = pki.Signer(desired.Credentials[pki.UserCACert])
 	files[filepath.Join(configDir, oldestEtcdCAFile)] = pki.Oldest(desired.Credentials, pki.EtcdCACert)
+	keys, err := pki.EncryptionKeys(desired.Credentials[pki.EncryptionKey])
+	if err != nil {
+		return nil, err
+	}
 	documents := map[string]any{
-		encryptionFile:  encryption(desired.Credentials[pki.EncryptionKey]),
+		encryptionFile:  encryption(keys),
 		auditPolicyFile: auditPolicy(),
 	}
 	for _, slot := range Slots() {
@@ -123,19 +127,20 @@ func (u componentUser) kubeconfig(address netip.Addr, credentials map[string][]b
 	})
 }
 
-// encryption encrypts Secrets at rest. No plain-text provider follows: what is
-// not encrypted is not read either. secretbox needs no rotation after a number
-// of writes, as AES-GCM with random nonces does.
-func encryption(key []byte) apiserverv1.EncryptionConfiguration {
+// encryption encrypts Secrets at rest with the first key and reads what any of
+// them encrypted. No plain-text provider follows: what is not encrypted is not
+// read either. secretbox needs no rotation after a number of writes, as AES-GCM
+// with random nonces does.
+func encryption(keys []pki.NamedKey) apiserverv1.EncryptionConfiguration {
+	var named []apiserverv1.Key
+	for _, key := range keys {
+		named = append(named, apiserverv1.Key{Name: key.Name, Secret: base64.StdEncoding.EncodeToString(key.Key[:])})
+	}
 	return apiserverv1.EncryptionConfiguration{
 		TypeMeta: metav1.TypeMeta{Kind: "EncryptionConfiguration", APIVersion: apiserverv1.SchemeGroupVersion.String()},
 		Resources: []apiserverv1.ResourceConfiguration{{
 			Resources: []string{"secrets"},
-			Providers: []apiserverv1.ProviderConfiguration{{
-				Secretbox: &apiserverv1.SecretboxConfiguration{
-					Keys: []apiserverv1.Key{{Name: "key1", Secret: base64.StdEncoding.EncodeToString(key)}},
-				},
-			}},
+			Providers: []apiserverv1.ProviderConfiguration{{Secretbox: &apiserverv1.SecretboxConfiguration{Keys: named}}},
 		}},
 	}
 }

@@ -123,6 +123,7 @@ func lines() map[string]line {
 		"GET subscription/operationresults/{operationID}":                           {want: 404},
 		"POST berth/managedClusters/{resourceName}/rotateClusterCertificates":       {want: 202},
 		"POST berth/managedClusters/{resourceName}/rotateServiceAccountSigningKeys": {want: 202},
+		"POST berth/managedClusters/{resourceName}/rotateEncryptionKey":             {want: 202},
 		"POST subscription/providers/{namespace}/register":                          {want: 200},
 		"POST subscription/providers/{namespace}/unregister":                        {want: 409},
 		"HEAD group": {want: 204}, "PUT group": {body: located, want: 200}, "PATCH group": {body: `{"tags":{}}`, want: 200}, "DELETE group": {want: 202},

@@ -75,6 +75,10 @@ type ControlPlaneSpec struct {
 	// CredentialsDigest names the content of that Secret that is to run.
 	// +optional
 	CredentialsDigest string `json:"credentialsDigest,omitempty"`
+	// EncryptionKeyName is the key that every encrypted value is to be encrypted
+	// with; empty: as they are.
+	// +optional
+	EncryptionKeyName string `json:"encryptionKeyName,omitempty"`
 	// Restore is the last backup that its data were, or are to be, replaced by.
 	// +optional
 	Restore *Restore `json:"restore,omitempty"`
@@ -108,6 +112,10 @@ type ControlPlaneStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	DeprecatedAPIs []DeprecatedAPI `json:"deprecatedAPIs,omitempty"`
+	// EncryptionKeyName is the key that every encrypted value was seen to be
+	// encrypted with since the spec asks for it; empty: not all are.
+	// +optional
+	EncryptionKeyName string `json:"encryptionKeyName,omitempty"`
 	// Restore says how the last restore ended.
 	// +optional
 	Restore *RestoreStatus `json:"restore,omitempty"`
@@ -127,6 +135,10 @@ type ControlPlaneStatus struct {
 // control plane runs from the spec of the observed generation; one that hands
 // over to its successor serves meanwhile, and it is false.
 const ConditionUpToDate = "UpToDate"
+
+// ConditionReencrypted is true once every encrypted value was seen to be encrypted
+// with the key that the spec names; its message says how far that is.
+const ConditionReencrypted = "Reencrypted"
 
 // ComponentStatus is one process of a control plane.
 type ComponentStatus struct {

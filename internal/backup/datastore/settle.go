@@ -1,15 +1,11 @@
 package datastore
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apiserver/pkg/storage/value"
-	"k8s.io/apiserver/pkg/storage/value/encrypt/secretbox"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"berth.dev/berth/internal/backup"
@@ -39,36 +35,24 @@ func Machine(key string) bool {
 // Nothing keeps no key: a copy is whole.
 func Nothing(string) bool { return false }
 
-// encrypted begins every value that is encrypted at rest; sealed begins those
-// that this package can read, and after it comes the name of the key.
-const (
-	encrypted = "k8s:enc:"
-	sealed    = encrypted + "secretbox:v1:"
-)
-
 // Settling makes entries of a backup fit the cluster that they are restored to.
 type Settling struct {
-	from, to value.Transformer
+	values reencryption
 	// moved says that it is another cluster than the backup's.
 	moved bool
 }
 
 // NewSettling makes a Settling from the keys of the encryption at rest, of the
-// backup and of the cluster. moved says that the cluster is not the backup's
+// backup and of the cluster, as pki.EncryptionKeys reads them. Every value comes
+// out encrypted with the key that the cluster encrypts with, whichever of the
+// backup's it was encrypted with. moved says that the cluster is not the backup's
 // own: none of the nodes is there.
 func NewSettling(from, to []byte, moved bool) (*Settling, error) {
-	s := &Settling{moved: moved}
-	if bytes.Equal(from, to) {
-		return s, nil
+	values, err := newReencryption(from, to)
+	if err != nil {
+		return nil, err
 	}
-	var keys [2][32]byte
-	for i, key := range [][]byte{from, to} {
-		if copy(keys[i][:], key) != len(keys[i]) || len(key) != len(keys[i]) {
-			return nil, fmt.Errorf("reading the keys of the encryption at rest: one has %d bytes, not %d", len(key), len(keys[i]))
-		}
-	}
-	s.from, s.to = secretbox.NewSecretboxTransformer(keys[0]), secretbox.NewSecretboxTransformer(keys[1])
-	return s, nil
+	return &Settling{values: values, moved: moved}, nil
 }
 
 // Settle turns an entry into what the cluster is to have; drop says that it is
@@ -78,31 +62,11 @@ func (s *Settling) Settle(ctx context.Context, entry backup.Entry) (settled back
 		drop, err = bound(entry)
 		return entry, drop, err
 	}
-	if s.from == nil || !bytes.HasPrefix(entry.Value, []byte(encrypted)) {
-		return entry, false, nil
-	}
 	settled = entry
-	if settled.Value, err = s.reencrypt(ctx, entry); err != nil {
+	if settled.Value, _, err = s.values.anew(ctx, entry.Key, entry.Value); err != nil {
 		return entry, false, fmt.Errorf("encrypting %s anew: %w", entry.Key, err)
 	}
 	return settled, false, nil
-}
-
-func (s *Settling) reencrypt(ctx context.Context, entry backup.Entry) ([]byte, error) {
-	rest, known := bytes.CutPrefix(entry.Value, []byte(sealed))
-	name, content, named := bytes.Cut(rest, []byte(":"))
-	if !known || !named {
-		return nil, errors.New("it is encrypted in a way that this service does not use")
-	}
-	plain, _, err := s.from.TransformFromStorage(ctx, content, value.DefaultContext(entry.Key))
-	if err != nil {
-		return nil, errors.New("the key in the backup does not decrypt it")
-	}
-	fresh, err := s.to.TransformToStorage(ctx, plain, value.DefaultContext(entry.Key))
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte(sealed+string(name)+":"), fresh...), nil
 }
 
 // bound says whether a pod was bound to a node. Its controller makes another

@@ -83,7 +83,7 @@ func TestPodsOnNodesStayAwayFromANewClusterAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		settling, err := NewSettling(nil, nil, test.moved)
+		settling, err := NewSettling(make([]byte, 32), make([]byte, 32), test.moved)
 		if err != nil {
 			t.Fatal(err)
 		}

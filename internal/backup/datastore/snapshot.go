@@ -74,8 +74,9 @@ func (s Snapshot) Each(ctx context.Context, use func(backup.Entry) error) error 
 
 // keyValue is a key of the store as this package needs it.
 type keyValue struct {
-	Key, Value []byte
-	Lease      int64
+	Key, Value  []byte
+	Lease       int64
+	ModRevision int64
 }
 
 // pages reads a range page by page.
@@ -110,7 +111,7 @@ func (p *pages) next(ctx context.Context) ([]keyValue, error) {
 	}
 	page, size := make([]keyValue, 0, len(answer.Kvs)), 0
 	for _, kv := range answer.Kvs {
-		page = append(page, keyValue{Key: kv.Key, Value: kv.Value, Lease: kv.Lease})
+		page = append(page, keyValue{Key: kv.Key, Value: kv.Value, Lease: kv.Lease, ModRevision: kv.ModRevision})
 		size += len(kv.Value)
 	}
 	p.done = !answer.More || len(page) == 0

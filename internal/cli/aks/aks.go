@@ -37,6 +37,7 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newRollback(s),
 		newRotateCerts(s),
 		newRotateServiceAccountKeys(s),
+		newRotateEncryptionKey(s),
 		newShowCerts(s),
 		newScale(s),
 		newShow(s),

@@ -73,6 +73,30 @@ Secrets of the type kubernetes.io/service-account-token end with the old key.`,
 	return command
 }
 
+func newRotateEncryptionKey(s *session.Session) *cobra.Command {
+	var flags decisionFlags
+	command := &cobra.Command{
+		Use:   "rotate-encryption-key",
+		Short: "Replace the key that a managed cluster's Secrets are encrypted with at rest",
+		Long: `Replace the key that a managed cluster's Secrets are encrypted with at rest, and encrypt
+every stored Secret with the new one. No request fails meanwhile; whoever watches Secrets
+sees each of them change once, without a difference. The command ends when nothing is
+encrypted with the old key any more and the cluster has forgotten it. Backups of before
+hold the key that they need, and can be restored as always.`,
+		Args: cobra.NoArgs,
+		Example: `  berth aks rotate-encryption-key --resource-group demo --name demo --yes
+  berth aks rotate-encryption-key -g demo -n demo --yes --no-wait`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return act(command.Context(), s, flags, decision{
+				"rotateEncryptionKey", "Rotating the encryption key of cluster " + flags.name,
+				fmt.Sprintf("Replace the key that the Secrets of %s are encrypted with, and encrypt all of them anew?", flags.name),
+			}, nil)
+		},
+	}
+	bindDecision(s, command, &flags)
+	return command
+}
+
 func newShowCerts(s *session.Session) *cobra.Command {
 	var flags target
 	command := &cobra.Command{

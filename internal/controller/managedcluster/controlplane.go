@@ -35,9 +35,13 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 			return reconcile.Result{}, fmt.Errorf("making the control plane: %w", err)
 		}
 	}
-	if digest := pki.Digest(s.credentials); s.credentials != nil && s.controlPlane.Spec.CredentialsDigest != digest {
+	digest, key := pki.Digest(s.credentials), ""
+	if pki.EncryptionStageOf(s.credentials) == pki.StageSwitched {
+		key = pki.EncryptionKeyName(s.credentials) // what another one encrypted is to be rewritten
+	}
+	if spec := s.controlPlane.Spec; s.credentials != nil && (spec.CredentialsDigest != digest || spec.EncryptionKeyName != key) {
 		changed := s.controlPlane.DeepCopy()
-		changed.Spec.CredentialsDigest = digest
+		changed.Spec.CredentialsDigest, changed.Spec.EncryptionKeyName = digest, key
 		if err := p.config.Client.Update(ctx, changed); err != nil {
 			return reconcile.Result{}, fmt.Errorf("telling the control plane of its credentials: %w", err)
 		}

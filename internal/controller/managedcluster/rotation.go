@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -40,6 +41,11 @@ type rotor struct {
 	retire    func(files map[string][]byte) map[string][]byte
 	// nodes says that machines run with it, too.
 	nodes bool
+	// uses says who still uses what is to be retired; "" and nil: nobody.
+	uses func(s *scope) string
+	// whole says that an operation ends only with the retirement: nobody else has
+	// to learn of what replaced the rest.
+	whole bool
 }
 
 // The annotations of a cluster's Secret: the id of the last rotation of a kind,
@@ -65,6 +71,17 @@ func rotors() []rotor {
 				return pki.SwitchServiceAccountKey(files), nil
 			},
 			retire: pki.RetireServiceAccountKeys,
+		},
+		{
+			kind: v1alpha1.RotateEncryptionKeys, verb: meta.VerbRotateEncryptionKey, what: "key of the encryption at rest",
+			stage: pki.EncryptionStageOf, uses: (*scope).encryptedOtherwise, whole: true,
+			trustNext: func(files map[string][]byte, _ time.Time) (map[string][]byte, error) {
+				return pki.TrustNextEncryptionKey(files)
+			},
+			change: func(files map[string][]byte, _ pki.ClusterNames, _ time.Time) (map[string][]byte, error) {
+				return pki.SwitchEncryptionKey(files), nil
+			},
+			retire: pki.RetireEncryptionKeys,
 		},
 	}
 }
@@ -123,6 +140,8 @@ func (p *rotation) step(s *scope, r rotor) (*corev1.Secret, time.Duration, error
 		}
 	case stage == pki.StageSwitched && holding && !known:
 		next.Annotations[r.sinceAnnotation()] = s.now.UTC().Format(time.RFC3339)
+	case stage == pki.StageSwitched && holding && s.used(r) != "":
+		return nil, 0, nil
 	case stage == pki.StageSwitched && holding && !mine: // what an earlier one replaced goes before anything else comes
 		next.Data = r.retire(s.credentials)
 	case stage == pki.StageSwitched && holding:
@@ -164,6 +183,30 @@ func (s *scope) everywhere(r rotor) string {
 	return ""
 }
 
+// used says who still uses what a rotation is to retire; "" if nobody does.
+func (s *scope) used(r rotor) string {
+	if r.uses == nil {
+		return ""
+	}
+	return r.uses(s)
+}
+
+// encryptedOtherwise says that values in the datastore are encrypted with a key
+// that is to be retired; without it they could never be read again.
+func (s *scope) encryptedOtherwise() string {
+	plane := s.controlPlane
+	if plane != nil && plane.Spec.EncryptionKeyName == pki.EncryptionKeyName(s.credentials) &&
+		plane.Status.EncryptionKeyName == plane.Spec.EncryptionKeyName {
+		return ""
+	}
+	if plane != nil {
+		if rewriting := apimeta.FindStatusCondition(plane.Status.Conditions, v1alpha1.ConditionReencrypted); rewriting != nil {
+			return "what is stored to be encrypted anew: " + rewriting.Message
+		}
+	}
+	return "what is stored to be encrypted anew"
+}
+
 // nodeCredentials names those of a cluster's files that its nodes' credentials
 // are made of.
 func nodeCredentials(files map[string][]byte) string {
@@ -183,10 +226,14 @@ func (s *scope) rotationOutcome(r rotor) condition.Outcome {
 	_, known := s.switchedSince(r)
 	mine := s.secret.Annotations[r.idAnnotation()] == wanted.ID
 	switch waits := s.everywhere(r); {
-	case mine && known:
+	case mine && known && (!r.whole || stage == pki.StageSettled && waits == ""):
 		return condition.True("the new " + r.what + " are in use everywhere")
+	case mine && known && stage == pki.StageSettled:
+		return condition.Waiting("step 3 of 3: forgetting the old " + r.what + "; waiting for " + waits)
 	case s.givesUp():
 		return condition.Aborted()
+	case mine && known:
+		return condition.Waiting("step 2 of 3: waiting for " + s.used(r))
 	case !mine && stage == pki.StageSwitched:
 		return condition.Waiting("step 0 of 2: ending the trust in what the rotation before replaced; waiting for " + waits)
 	case stage == pki.StageTrusting:
@@ -209,6 +256,9 @@ func (s *scope) retired() (outcome condition.Outcome, at *metav1.Time) {
 		since, known := s.switchedSince(r)
 		if !known {
 			return condition.Waiting("the old " + r.what + " are accepted beside the new until all is replaced"), at
+		}
+		if users := s.used(r); users != "" {
+			return condition.Waiting("the old " + r.what + " is accepted beside the new: waiting for " + users), at
 		}
 		until := metav1.NewTime(since.Add(wanted.GracePeriod.Duration))
 		if r.kind == v1alpha1.RotateAuthorities {

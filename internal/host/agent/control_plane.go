@@ -82,9 +82,9 @@ func (r *controlPlaneReconciler) Reconcile(ctx context.Context, request ctrl.Req
 func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerservice.ControlPlane) ctrl.Result {
 	artifacts, releaseReady := r.builds.Ensure(object.Spec.KubernetesVersion)
 	namespace, networkReady := r.endpoint(ctx, object)
-	status, ready := controlplane.Status{}, condition.Waiting("waiting for the release and the network")
+	status, again, ready := controlplane.Status{}, false, condition.Waiting("waiting for the release and the network")
 	if releaseReady.True && networkReady.True {
-		status, ready = r.run(ctx, object, artifacts, namespace)
+		status, again, ready = r.run(ctx, object, artifacts, namespace)
 	} else if !releaseReady.True {
 		ready.Message = releaseReady.Message
 	}
@@ -104,7 +104,7 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 		}
 	}
 	switch {
-	case ready.True && len(status.Outdated) > 0:
+	case ready.True && (again || len(status.Outdated) > 0):
 		return ctrl.Result{RequeueAfter: soon}
 	case ready.True:
 		return ctrl.Result{RequeueAfter: resync}
@@ -142,28 +142,29 @@ func (r *controlPlaneReconciler) endpoint(ctx context.Context, object *container
 	return namespace, condition.True("the address " + object.Spec.Address + " is on the edge")
 }
 
-// run hands the control plane to its runtime.
+// run hands the control plane to its runtime. again says that it is to be looked
+// at again soon, though it is ready.
 func (r *controlPlaneReconciler) run(
 	ctx context.Context, object *containerservice.ControlPlane, artifacts release.Artifacts, namespace string,
-) (controlplane.Status, condition.Outcome) {
+) (status controlplane.Status, again bool, ready condition.Outcome) {
 	desired, err := desiredControlPlane(object, artifacts, namespace)
 	if err != nil {
-		return controlplane.Status{}, condition.Failed(err)
+		return status, false, condition.Failed(err)
 	}
 	var secret corev1.Secret
 	key := client.ObjectKey{Namespace: naming.SystemNamespace, Name: object.Spec.CredentialsName}
 	if err := r.client.Get(ctx, key, &secret); apierrors.IsNotFound(err) {
-		return controlplane.Status{}, condition.Waiting("waiting for the cluster's credentials")
+		return status, false, condition.Waiting("waiting for the cluster's credentials")
 	} else if err != nil {
-		return controlplane.Status{}, condition.Failed(fmt.Errorf("reading the cluster's credentials: %w", err))
+		return status, false, condition.Failed(fmt.Errorf("reading the cluster's credentials: %w", err))
 	}
 	desired.Credentials = secret.Data
 	if object.Restoring() {
-		return controlplane.Status{}, r.replace(ctx, object, desired)
+		return status, false, r.replace(ctx, object, desired)
 	}
-	status, err := r.Runtime.Ensure(ctx, desired)
+	status, err = r.Runtime.Ensure(ctx, desired)
 	if err != nil {
-		return status, condition.Failed(err)
+		return status, false, condition.Failed(err)
 	}
 	if wanted := object.Spec.CredentialsDigest; wanted != "" && wanted != pki.Digest(secret.Data) {
 		status.Outdated = append(status.Outdated, "credentials") // a cache is behind, or the Secret ahead
@@ -174,9 +175,9 @@ func (r *controlPlaneReconciler) run(
 		if message == "" {
 			message = "waiting for the API server"
 		}
-		return status, condition.Waiting(message)
+		return status, false, condition.Waiting(message)
 	}
-	return status, condition.True("the API server answers")
+	return status, r.reencrypt(ctx, object, desired, status), condition.True("the API server answers")
 }
 
 func desiredControlPlane(object *containerservice.ControlPlane, artifacts release.Artifacts, namespace string) (controlplane.Desired, error) {

@@ -20,6 +20,8 @@ type job struct {
 	done   bool
 	number int64
 	err    error
+	// note is what the work says of how far it is.
+	note string
 }
 
 func newJobs() *jobs { return &jobs{known: map[string]*job{}} }
@@ -67,4 +69,22 @@ func (j *jobs) Runs(key string) bool {
 	defer j.mu.Unlock()
 	known := j.known[key]
 	return known != nil && !known.done
+}
+
+// Note lets a job say how far it is; Noted is what it said last.
+func (j *jobs) Note(key, note string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if known := j.known[key]; known != nil {
+		known.note = note
+	}
+}
+
+func (j *jobs) Noted(key string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if known := j.known[key]; known != nil {
+		return known.note
+	}
+	return ""
 }

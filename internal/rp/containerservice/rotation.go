@@ -56,6 +56,10 @@ func (p *Provider) berthRotationRoutes() []arm.Route {
 			Handle: p.rotate(containerservicev1alpha1.RotateServiceAccountKeys, meta.VerbRotateServiceAccountKeys),
 		},
 	}
+	routes = append(routes, arm.Route{
+		Method: http.MethodPost, Pattern: berthCluster + "/rotateEncryptionKey", Action: on + "rotateEncryptionKey/action",
+		Handle: p.rotate(containerservicev1alpha1.RotateEncryptionKeys, meta.VerbRotateEncryptionKey),
+	})
 	for i := range routes {
 		routes[i].Versions = &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: []string{BerthVersion}}
 	}
@@ -68,6 +72,13 @@ func (p *Provider) rotate(kind containerservicev1alpha1.RotationKind, verb meta.
 		grace, err := gracePeriod(w, r)
 		if err != nil {
 			return err
+		}
+		if kind == containerservicev1alpha1.RotateEncryptionKeys {
+			if len(bytes.TrimSpace(r.Body)) > 0 {
+				return arm.NewError(http.StatusBadRequest, arm.CodeInvalidRequestContent,
+					"The rotation of the key of the encryption at rest has no body: the old key goes once nothing is encrypted with it.")
+			}
+			grace = 0
 		}
 		return resources.RetryConflicts(func() error {
 			cluster, err := p.cluster(r)
