@@ -8,6 +8,7 @@ import (
 
 	authorizationv1 "berth.dev/berth/api/authorization/v1alpha1"
 	resourcesv1 "berth.dev/berth/api/resources/v1alpha1"
+	"berth.dev/berth/internal/naming"
 )
 
 // ownIdentity is the principal of the cluster demo's system-assigned identity.
@@ -83,4 +84,30 @@ func TestARoleGrantedOnAClusterWorksUntilTheClusterIsGone(t *testing.T) {
 	w.hostDown = false
 	w.live()
 	w.granted("beside", "group", "subscription")
+}
+
+func TestRolesOfAClustersIdentitiesGoWithThem(t *testing.T) {
+	w := newWorld(t)
+	w.put("demo", 1)
+	w.live()
+	cluster := w.cluster("demo")
+	_, nodes := naming.KubeletIdentity(cluster.Spec.Incarnation)
+	const former = "66666666-6666-6666-6666-666666666666"
+	for name, principal := range map[string]string{"former": former, "nodes": nodes, "own": ownIdentity, "stranger": "44444444-4444-4444-4444-444444444444"} {
+		w.create(&authorizationv1.RoleAssignment{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: authorizationv1.RoleAssignmentSpec{
+			PrincipalID: principal, RoleDefinitionID: "acdd72a7-3385-48ef-bd42-f606fba81ae7", Scope: "/subscriptions/22222222-2222-2222-2222-222222222222",
+		}})
+	}
+	cluster.Spec.FormerPrincipals = []string{former}
+	if err := w.api.Update(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	w.live()
+	w.granted("nodes", "own", "stranger")
+	if left := w.cluster("demo").Spec.FormerPrincipals; len(left) != 0 {
+		t.Errorf("the former identities %v are not forgotten", left)
+	}
+	w.delete("demo")
+	w.live()
+	w.granted("stranger")
 }

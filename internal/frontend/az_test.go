@@ -107,18 +107,6 @@ func TestAClusterThatIsSentBackAsItWasReadChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAnIdentityOfOnesOwnForTheNodesIsRefused(t *testing.T) {
-	r := newRig(t)
-	r.group()
-	own := strings.Replace(azCluster, `"storageProfile":{}`, `"identityProfile":{"kubeletidentity":{"resourceId":"/x","clientId":"y","objectId":"z"}}`, 1)
-	if a := r.call(http.MethodPut, clusterPath, own); a.status != http.StatusBadRequest || !strings.Contains(a.raw, "properties.identityProfile") || r.writes != 0 {
-		t.Errorf("%d %s after %d writes", a.status, a.raw, r.writes)
-	}
-	if a := r.call(http.MethodPut, clusterPath, strings.Replace(azCluster, `"storageProfile":{}`, `"identityProfile":{"kubeletidentity":null}`, 1)); a.status != http.StatusCreated {
-		t.Errorf("null: %d %s", a.status, a.raw)
-	}
-}
-
 func TestListsOfResourcesCanBeFiltered(t *testing.T) {
 	r := azRig(t)
 	list := "/subscriptions/" + subscriptionID + "/resources?$filter="

@@ -1,7 +1,9 @@
 package frontend_test
 
 import (
+	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -40,10 +42,52 @@ func TestAClusterActsAsAnIdentityOfOnesOwnWhichThenCannotBeDeleted(t *testing.T)
 	if a := r.call("DELETE", identityPath+identityVersion, ""); a.status != http.StatusOK {
 		t.Errorf("deleting the one that is free again: %d %s", a.status, a.raw)
 	}
-	r.finish()
-	if a := r.call("PUT", clusterPath, azCluster); a.status != http.StatusBadRequest || !strings.Contains(a.raw, "make a new cluster") {
-		t.Errorf("another type: %d %s", a.status, a.raw)
+}
+
+func TestAClusterThatGivesUpItsOwnIdentityGetsAnotherOneLater(t *testing.T) {
+	r := newRig(t)
+	r.group()
+	r.identity("Workload")
+	made := r.call("PUT", clusterPath, azCluster)
+	if made.status != http.StatusCreated {
+		t.Fatalf("%d %s", made.status, made.raw)
 	}
+	first := made.body["identity"].(map[string]any)["principalId"].(string)
+	r.finish()
+	given := r.call("PUT", clusterPath, acting(identityPath))
+	if given.status != http.StatusOK || given.body["identity"].(map[string]any)["type"] != "UserAssigned" || strings.Contains(given.raw, first) {
+		t.Fatalf("an identity of one's own in its place: %d %s", given.status, given.raw)
+	}
+	if former := r.cluster().Spec.FormerPrincipals; len(former) != 1 || former[0] != first {
+		t.Errorf("the controller is to take the roles of %v away, want %s", former, first)
+	}
+	check(t, r.assign(groupPath, assignmentName[:35]+"7", first, identity.RoleReader), want{400, "PrincipalNotFound", "", ""})
+	r.finish()
+	back := r.call("PUT", clusterPath, azCluster)
+	if back.status != http.StatusOK {
+		t.Fatalf("its own again: %d %s", back.status, back.raw)
+	}
+	second := back.body["identity"].(map[string]any)
+	if second["type"] != "SystemAssigned" || second["principalId"] == first || len(second["principalId"].(string)) != 36 {
+		t.Errorf("its own identity was %s and is %v", first, second)
+	}
+	if profile := func(a answer) any { return a.body["properties"].(map[string]any)["identityProfile"] }; !reflect.DeepEqual(profile(made), profile(back)) {
+		t.Errorf("the nodes' identity was %v and is %v", profile(made), profile(back))
+	}
+	if a := r.call("DELETE", identityPath+identityVersion, ""); a.status != http.StatusOK {
+		t.Errorf("deleting the identity that is free again: %d %s", a.status, a.raw)
+	}
+	r.finish()
+	r.identity("Another")
+	full := r.cluster()
+	full.Spec.FormerPrincipals = nil
+	for i := range 16 {
+		full.Spec.FormerPrincipals = append(full.Spec.FormerPrincipals, fmt.Sprint(i))
+	}
+	if err := r.store.Update(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	check(t, r.call("PUT", clusterPath, acting(strings.Replace(identityPath, "Workload", "Another", 1))), want{409, "OperationNotAllowed", "", "Repeat"})
 }
 
 func TestOnlyWhoMayAssignAnIdentityGivesItToACluster(t *testing.T) {

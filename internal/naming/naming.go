@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"net/netip"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // SystemNamespace is the namespace of the management API that holds Secrets.
@@ -33,6 +35,13 @@ func Object(armID string) string {
 // letter: 49 bits, fit for file, link, namespace and object names alike.
 func Incarnation() string {
 	return word(10)
+}
+
+// KubeletIdentity is the client id and the object id of the identity that a
+// cluster of an incarnation has for its nodes, if no other was given to them.
+func KubeletIdentity(clusterIncarnation string) (clientID, objectID string) {
+	own := uuid.NewSHA1(uuid.NameSpaceURL, []byte(clusterIncarnation))
+	return uuid.NewSHA1(own, []byte("kubeletidentity/client")).String(), uuid.NewSHA1(own, []byte("kubeletidentity/object")).String()
 }
 
 // Instance is a fresh random word of four characters that tells one install on

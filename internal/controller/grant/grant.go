@@ -35,6 +35,17 @@ func (r Revoker) Revoke(ctx context.Context, scope string, principals ...string)
 	if strings.Trim(scope, "/") == "" {
 		return errors.New("revoking roles: no scope is named, and all would be meant")
 	}
+	return r.revoke(ctx, func(at string) bool { return identity.Covers(scope, at) }, principals)
+}
+
+// RevokeFrom deletes the assignments of principals that are no more, wherever
+// they are. To call it again is harmless.
+func (r Revoker) RevokeFrom(ctx context.Context, principals ...string) error {
+	return r.revoke(ctx, func(string) bool { return false }, principals)
+}
+
+// revoke deletes the assignments at scopes that go, and those of principals that go.
+func (r Revoker) revoke(ctx context.Context, goes func(scope string) bool, principals []string) error {
 	var list authorizationv1.RoleAssignmentList
 	if err := r.Reader.List(ctx, &list); err != nil {
 		return fmt.Errorf("listing role assignments: %w", err)
@@ -45,7 +56,7 @@ func (r Revoker) Revoke(ctx context.Context, scope string, principals ...string)
 		given := slices.ContainsFunc(principals, func(principal string) bool {
 			return principal != "" && strings.EqualFold(principal, assignment.Spec.PrincipalID)
 		})
-		if !given && !identity.Covers(scope, assignment.Spec.Scope) {
+		if !given && !goes(assignment.Spec.Scope) {
 			continue
 		}
 		if err := r.Client.Delete(ctx, assignment); client.IgnoreNotFound(err) != nil {

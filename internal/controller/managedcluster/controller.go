@@ -102,6 +102,7 @@ func NewController(config Config) *Controller {
 	return &Controller{
 		config: config,
 		phases: []conditionPhase{
+			{v1alpha1.ConditionCredentialsReady, &formerIdentities{config: config}},
 			{v1alpha1.ConditionNetworkReady, &addresses{config: config, allocator: allocator}},
 			{v1alpha1.ConditionCredentialsReady, &credentials{config: config, renewal: renewal{config: config, seen: map[string]looked{}}}},
 			{v1alpha1.ConditionNetworkReady, &network{config: config}},

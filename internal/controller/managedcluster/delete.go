@@ -3,6 +3,7 @@ package managedcluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -186,11 +187,13 @@ func (d deleter) backupSchedules(ctx context.Context, cluster *v1alpha1.ManagedC
 	return "", nil
 }
 
-// roles takes away what was granted on the cluster and to its own identity.
+// roles takes away what was granted on the cluster, to its own identity and to its nodes'.
 // It is the last phase: until then the cluster is there and can be granted on.
 func (d deleter) roles(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
 	revoker := grant.Revoker{Client: d.config.Client, Reader: d.config.Reader}
-	return "", revoker.Revoke(ctx, grant.Cluster(cluster), cluster.Spec.IdentityPrincipalID)
+	_, kubelet := naming.KubeletIdentity(cluster.Spec.Incarnation)
+	principals := append(slices.Clone(cluster.Spec.FormerPrincipals), cluster.Spec.IdentityPrincipalID, kubelet)
+	return "", revoker.Revoke(ctx, grant.Cluster(cluster), principals...)
 }
 
 // delete deletes an object and says whether it is gone. Whoever holds it by a

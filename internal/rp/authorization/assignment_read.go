@@ -12,6 +12,7 @@ import (
 	managedidentityv1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
+	"berth.dev/berth/internal/naming"
 )
 
 // AssignmentProperties is the table of a role assignment's properties.
@@ -92,7 +93,7 @@ func decode(table []arm.Property, raw []byte, fields *arm.FieldErrors, into any)
 }
 
 // checkPrincipal looks for a principal among service principals, the identities
-// of clusters and those that users made. A caller that names the principal's type says that
+// of clusters and of their nodes, and those that users made. A caller that names the principal's type says that
 // it knows better, as with Azure, where a new principal may not be seen yet.
 func (p *Provider) checkPrincipal(ctx context.Context, id string) error {
 	var principals authorizationv1alpha1.ServicePrincipalList
@@ -109,7 +110,8 @@ func (p *Provider) checkPrincipal(ctx context.Context, id string) error {
 		return err
 	}
 	for i := range clusters.Items {
-		if strings.EqualFold(clusters.Items[i].Spec.IdentityPrincipalID, id) {
+		_, kubelet := naming.KubeletIdentity(clusters.Items[i].Spec.Incarnation)
+		if strings.EqualFold(clusters.Items[i].Spec.IdentityPrincipalID, id) || strings.EqualFold(kubelet, id) {
 			return nil
 		}
 	}

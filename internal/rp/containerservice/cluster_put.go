@@ -73,6 +73,9 @@ func (p *Provider) admitBody(r *arm.Request, old *containerservicev1alpha1.Manag
 	if err := p.admitIdentity(r, d, request.Identity); err != nil {
 		return nil, err
 	}
+	if err := p.admitKubeletIdentity(r, d, request.Properties.IdentityProfile); err != nil {
+		return nil, err
+	}
 	p.planUpgrade(d)
 	checkChannel(d)
 	validateCluster(d, request, requestID(r), p.Location)

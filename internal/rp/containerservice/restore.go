@@ -70,6 +70,9 @@ func (p *Provider) RestoreNew(
 	for i := range d.next.Spec.AgentPools {
 		d.next.Spec.AgentPools[i].Incarnation = ""
 	}
+	if err := p.admitRestoredIdentities(r, d); err != nil {
+		return err
+	}
 	known, err := p.readFacts(r.Context(), d.next.Name)
 	if err != nil {
 		return err

@@ -33,7 +33,6 @@ func validateCluster(d *draft, request clusterRequest, id arm.ResourceID, locati
 	if n := len(properties.LinuxProfile.SSH.PublicKeys); n > 1 {
 		d.fields.Invalid(d.body.Path("properties.linuxProfile.ssh.publicKeys"), "There are %d SSH keys; at most one is allowed.", n)
 	}
-	validateIdentityProfile(d, properties.IdentityProfile)
 	if d.old != nil {
 		validateClusterChange(d, request)
 	}

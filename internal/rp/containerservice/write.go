@@ -72,9 +72,10 @@ func mint(cluster *containerservicev1alpha1.ManagedCluster, fresh bool) {
 	if fresh {
 		cluster.Spec.Incarnation = naming.Incarnation()
 		cluster.Spec.PowerSchedules, cluster.Spec.PowerSchedulesDone = nil, nil // a copy is not to stop with its model
-		if cluster.Spec.IdentityType == systemAssigned {
-			cluster.Spec.IdentityPrincipalID = uuid.NewString()
-		}
+		cluster.Spec.IdentityPrincipalID, cluster.Spec.FormerPrincipals = "", nil
+	}
+	if cluster.Spec.IdentityType == systemAssigned && cluster.Spec.IdentityPrincipalID == "" {
+		cluster.Spec.IdentityPrincipalID = uuid.NewString()
 	}
 	for i := range cluster.Spec.AgentPools {
 		if cluster.Spec.AgentPools[i].Incarnation == "" {

@@ -3,6 +3,7 @@ package managedidentity
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,11 +23,23 @@ func (p *Provider) users(ctx context.Context, id arm.ResourceID) ([]containerser
 	}
 	var users []containerservicev1alpha1.ManagedCluster
 	for _, cluster := range clusters.Items {
-		if strings.EqualFold(cluster.Spec.UserAssignedIdentityID, id.String()) {
+		if slices.ContainsFunc(given(&cluster), func(has string) bool { return strings.EqualFold(has, id.String()) }) {
 			users = append(users, cluster)
 		}
 	}
 	return users, nil
+}
+
+// given are the ids of the identities that a cluster and its nodes were given.
+func given(cluster *containerservicev1alpha1.ManagedCluster) []string {
+	var ids []string
+	if cluster.Spec.UserAssignedIdentityID != "" {
+		ids = append(ids, cluster.Spec.UserAssignedIdentityID)
+	}
+	if cluster.Spec.KubeletIdentity != nil {
+		ids = append(ids, cluster.Spec.KubeletIdentity.ID)
+	}
+	return ids
 }
 
 // unused refuses if a cluster has the identity.
@@ -50,12 +63,16 @@ func (p *Provider) Holds(ctx context.Context, subscriptionID, group string) erro
 	}
 	for i := range clusters.Items {
 		spec := clusters.Items[i].Spec
-		id, err := arm.ParseResourceID(spec.UserAssignedIdentityID)
-		outside := !strings.EqualFold(spec.SubscriptionID, subscriptionID) || !strings.EqualFold(spec.ResourceGroup, group)
-		if err == nil && outside && strings.EqualFold(id.SubscriptionID, subscriptionID) && strings.EqualFold(id.ResourceGroup, group) {
-			return arm.NewError(http.StatusConflict, "ResourceGroupDeletionBlocked",
-				"The resource group '%.100s' cannot be deleted: its identity '%s' is in use by the managed cluster '%s' in the resource group '%s' of subscription '%s'. Delete the cluster, or give it another identity, first.",
-				group, id.Names[len(id.Names)-1], spec.Name, spec.ResourceGroup, spec.SubscriptionID)
+		if strings.EqualFold(spec.SubscriptionID, subscriptionID) && strings.EqualFold(spec.ResourceGroup, group) {
+			continue // it goes with the group
+		}
+		for _, has := range given(&clusters.Items[i]) {
+			id, err := arm.ParseResourceID(has)
+			if err == nil && strings.EqualFold(id.SubscriptionID, subscriptionID) && strings.EqualFold(id.ResourceGroup, group) {
+				return arm.NewError(http.StatusConflict, "ResourceGroupDeletionBlocked",
+					"The resource group '%.100s' cannot be deleted: its identity '%s' is in use by the managed cluster '%s' in the resource group '%s' of subscription '%s'. Delete the cluster, or give it another identity, first.",
+					group, id.Names[len(id.Names)-1], spec.Name, spec.ResourceGroup, spec.SubscriptionID)
+			}
 		}
 	}
 	return nil
