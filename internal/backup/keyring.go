@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"filippo.io/age"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -22,6 +23,8 @@ const KeySize = chacha20poly1305.KeySize
 type Keyring struct {
 	current string
 	keys    map[string][]byte
+	// tenants are those of the services that imported keys come from.
+	tenants map[string]string
 }
 
 // NewKey makes a service key.
@@ -61,6 +64,12 @@ func (k *Keyring) IDs() []string { return slices.Sorted(maps.Keys(k.keys)) }
 
 // Holds says whether a key is in the ring.
 func (k *Keyring) Holds(id string) bool { return k.keys[id] != nil }
+
+// Adopts says that backups of a tenant which a key wraps count as this
+// service's own: its operator imported the key from that tenant's service.
+func (k *Keyring) Adopts(keyID, tenantID string) bool {
+	return tenantID != "" && k.keys[keyID] != nil && strings.EqualFold(k.tenants[keyID], tenantID)
+}
 
 // stanzaType marks the stanza that holds a file key.
 const stanzaType = "berth.dev/backup-key"

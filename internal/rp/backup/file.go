@@ -107,9 +107,9 @@ func (p *Provider) upload(w http.ResponseWriter, r *arm.Request) error {
 func (p *Provider) receive(r *http.Request, w http.ResponseWriter, made *containerservicev1alpha1.Backup, ring *format.Keyring) error {
 	err := p.Files.Receive(made.Spec.Incarnation, http.MaxBytesReader(w, r.Body, maxUpload), func(file io.Reader) error {
 		header, _, err := format.Check(file, ring)
-		if err == nil && header.TenantID != p.TenantID {
+		if err == nil && header.TenantID != p.TenantID && !ring.Adopts(header.KeyID, header.TenantID) {
 			err = arm.NewError(http.StatusForbidden, "BackupOfAnotherTenant",
-				"The backup is of a cluster of the tenant '%s', and this is '%s'. Nothing was stored.", header.TenantID, p.TenantID)
+				"The backup is of a cluster of the tenant '%s', and this is '%s'. Nothing was stored. An operator can take that service's keys in with 'berth admin backup-key import'.", header.TenantID, p.TenantID)
 		}
 		return err
 	})
@@ -135,7 +135,7 @@ func unusable(err error) error {
 	switch {
 	case errors.Is(err, format.ErrUnknownKey):
 		return arm.NewError(http.StatusConflict, "BackupKeyNotHeld",
-			"%s. Only the service that wrote the backup, or one that holds its key, can use it. Nothing was changed.", capital(err))
+			"%s. Only the service that wrote the backup, or one that holds its key, can use it: its operator exports the key with 'berth admin backup-key export', and this one's takes it in with 'berth admin backup-key import'. Nothing was changed.", capital(err))
 	case errors.Is(err, format.ErrDamaged), errors.Is(err, format.ErrUnsupported):
 		return arm.NewError(http.StatusBadRequest, "BackupDamaged", "%s. Nothing was changed: download it once more.", capital(err))
 	}
