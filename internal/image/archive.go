@@ -45,24 +45,30 @@ const (
 	annotationRef  = "org.opencontainers.image.ref.name"
 )
 
-// WriteArchive writes the image to path as an OCI layout in a tar file. The
-// same files always make the same bytes. The layer is not compressed: an archive
-// is read from the local disk, and by each node.
-func WriteArchive(path string, spec Spec) error {
-	built, err := build(spec)
-	if err != nil {
-		return fmt.Errorf("making the image %s: %w", spec.Reference, err)
-	}
+// WriteArchive writes images to path as an OCI layout in a tar file; layers that
+// several have are in it once. The same files always make the same bytes. Layers
+// are not compressed: an archive is read from the local disk, and by each node.
+func WriteArchive(path string, specs ...Spec) error {
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".layout-")
 	if err != nil {
-		return fmt.Errorf("making the image %s: %w", spec.Reference, err)
+		return fmt.Errorf("making the archive %s: %w", path, err)
 	}
 	defer os.RemoveAll(dir)
-	if err := writeLayout(dir, spec.Reference, built); err != nil {
-		return fmt.Errorf("laying out the image %s: %w", spec.Reference, err)
+	written, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return fmt.Errorf("laying out the archive %s: %w", path, err)
+	}
+	for _, spec := range specs {
+		built, err := build(spec)
+		if err != nil {
+			return fmt.Errorf("making the image %s: %w", spec.Reference, err)
+		}
+		if err := addImage(written, spec.Reference, built); err != nil {
+			return fmt.Errorf("laying out the image %s: %w", spec.Reference, err)
+		}
 	}
 	if err := archiveDir(path, dir); err != nil {
-		return fmt.Errorf("archiving the image %s: %w", spec.Reference, err)
+		return fmt.Errorf("packing the archive %s: %w", path, err)
 	}
 	return nil
 }
@@ -102,11 +108,7 @@ func build(spec Spec) (v1.Image, error) {
 	return mutate.ConfigFile(appended, config)
 }
 
-func writeLayout(dir, reference string, image v1.Image) error {
-	written, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		return err
-	}
+func addImage(written layout.Path, reference string, image v1.Image) error {
 	config, err := image.ConfigFile()
 	if err != nil {
 		return err

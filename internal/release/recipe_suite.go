@@ -105,9 +105,9 @@ func listImages(ctx context.Context, job job) ([]testImage, error) {
 	}
 	var images []testImage
 	for _, reference := range strings.Fields(output.String()) {
-		name, tag, ok := strings.Cut(path.Base(reference), ":")
-		if recipe, known := testImageRecipes()[name]; ok && known && strings.HasPrefix(reference, "registry.k8s.io/") {
-			images = append(images, testImage{reference: reference, archive: name + "-" + tag + ".tar", recipe: recipe})
+		name, _, _ := strings.Cut(path.Base(reference), ":")
+		if recipe, known := testImageRecipes()[name]; known && strings.HasPrefix(reference, "registry.k8s.io/") {
+			images = append(images, testImage{reference: reference, recipe: recipe})
 		}
 	}
 	if len(images) == 0 {

@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"runtime"
 
@@ -11,12 +10,18 @@ import (
 
 // testImages packs the images that upstream's tests run, under upstream's names
 // and tags, from the same sources on Debian's packages instead of Alpine's.
-type testImages struct{}
+type testImages struct {
+	// Revision goes up when the recipes below pack something else.
+	Revision int
+}
+
+// testImagesArchive holds them all, so that what they share is there once.
+const testImagesArchive = "images.tar"
 
 // testImage is one of them.
 type testImage struct {
-	reference, archive string
-	recipe             func(*testImageFiles) image.Spec
+	reference string
+	recipe    func(*testImageFiles) image.Spec
 }
 
 // testImageFiles is what the images are made of.
@@ -44,19 +49,15 @@ func (t testImages) build(ctx context.Context, job job) error {
 	if files.tools, err = busyboxTools(ctx, job.run, filepath.Join(job.inputs[partNodeImage], rootDir, "bin/busybox")); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(job.output, "images"), 0o755); err != nil {
-		return err
-	}
+	job.report.detail("packing the images of the tests")
+	var specs []image.Spec
 	for _, one := range images {
-		job.report.detail("packing " + one.reference)
 		spec := one.recipe(files)
 		spec.Reference, spec.Architecture = one.reference, runtime.GOARCH
 		spec.Environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-		if err := image.WriteArchive(filepath.Join(job.output, "images", one.archive), spec); err != nil {
-			return err
-		}
+		specs = append(specs, spec)
 	}
-	return nil
+	return image.WriteArchive(filepath.Join(job.output, testImagesArchive), specs...)
 }
 
 // testImageRecipes are the images that can be built, by name.

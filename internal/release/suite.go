@@ -14,8 +14,8 @@ type Suite struct {
 	Key string
 	// Tests is the program e2e.test.
 	Tests string
-	// ImageArchives are the OCI archives of the images that its pods run.
-	ImageArchives []string
+	// Images is the OCI archive of the images that its pods run.
+	Images string
 	// Loader is the program that loads an archive into a node's container runtime: ctr.
 	Loader string
 }
@@ -54,14 +54,13 @@ func (s *Store) BuildSuite(ctx context.Context, version string, tell func(Progre
 		return Suite{}, fmt.Errorf("building the tests of Kubernetes %s: %w", version, err)
 	}
 	entries := newEntries(all, tools.version)
-	suite := Suite{
+	return Suite{
 		Version: version,
 		Key:     entries.name(partSuiteImages),
+		Images:  filepath.Join(s.path("parts", entries.name(partSuiteImages)), testImagesArchive),
 		Tests:   filepath.Join(s.path("parts", entries.name(partSuite)), binDir, testsProgram),
 		Loader:  release.Binaries["ctr"],
-	}
-	suite.ImageArchives, err = filepath.Glob(filepath.Join(s.path("parts", entries.name(partSuiteImages)), "images", "*.tar"))
-	return suite, err
+	}, nil
 }
 
 // suiteParts follow those of the version, from which they take programs.
@@ -82,7 +81,7 @@ func suiteParts(version string) []part {
 			Include: []string{"bash", "bind9-dnsutils", "curl", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps"},
 			Exclude: debianImage().Exclude,
 		}},
-		{name: partSuiteImages, version: "v" + version, recipe: testImages{}, needs: []string{
+		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 2}, needs: []string{
 			partSuite, partSample, partSuiteRoot, partEtcd, partPause, partNodeImage,
 		}},
 	}

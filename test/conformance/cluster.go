@@ -74,19 +74,17 @@ func (c *cluster) make(ctx context.Context) error {
 // loadImages gives every node the images under upstream's names. The nodes
 // reach no registry, and need none.
 func (c *cluster) loadImages(ctx context.Context) error {
+	fmt.Fprintf(os.Stderr, "loading the images of the tests into %d nodes\n", nodes)
 	sockets, err := c.runtimes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, socket := range sockets {
-		for _, archive := range c.suite.ImageArchives {
-			command := exec.CommandContext(ctx, c.suite.Loader, "--address", socket, "--namespace", "k8s.io", "images", "import", archive)
-			if output, err := command.CombinedOutput(); err != nil {
-				return fmt.Errorf("loading %s: %w: %s", archive, err, tail(output))
-			}
+		command := exec.CommandContext(ctx, c.suite.Loader, "--address", socket, "--namespace", "k8s.io", "images", "import", c.suite.Images)
+		if output, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("loading %s: %w: %s", c.suite.Images, err, tail(output))
 		}
 	}
-	fmt.Fprintf(os.Stderr, "loaded %d images into each of %d nodes\n", len(c.suite.ImageArchives), len(sockets))
 	return nil
 }
 

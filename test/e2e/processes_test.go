@@ -119,7 +119,7 @@ func (c *cluster) killedAPIServer(t *testing.T) {
 }
 
 func TestNothingOfAClusterRunsAsRootOnTheHost(t *testing.T) {
-	newCluster(t, "uids", "-c", "1", "-s", "Standard_B2s")
+	newCluster(t, "uids", "-c", "1", "-s", "Standard_D4s_v3") // more processors than a small host has
 	checked := 0
 	for _, p := range processes(t) {
 		if strings.Contains(p.cgroup, "/management") || !strings.Contains(p.cgroup, "/cp-") && !strings.Contains(p.cgroup, "/machine-") {

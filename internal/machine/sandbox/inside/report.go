@@ -27,13 +27,21 @@ const (
 // sees the size that it has. The mounts are the machine's own: its root could
 // remove them, and would only mislead its own kubelet; the cgroup holds.
 func reportSize(size machine.Size) error {
-	host, err := os.ReadFile(cpuinfo)
+	kernel, err := os.ReadFile(cpuinfo)
 	if err != nil {
 		return err
 	}
+	var affinity unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &affinity); err != nil {
+		return fmt.Errorf("asking for the processors of the host: %w", err)
+	}
+	host := processorsOf(affinity)
+	links := processorLinks(size.CPUs, host)
 	content := topology(size)
+	// cAdvisor leaves a core out whose number is not online.
+	content[cpuTopology+"/online"] = processorRange(max(size.CPUs, host[len(host)-1]+1)) + "\n"
 	content[meminfo] = memoryInfo(size)
-	content[cpuinfo] = processorInfo(string(host), size)
+	content[cpuinfo] = processorInfo(string(kernel), size)
 	for path, text := range content {
 		staged := filepath.Join(reportDir, path)
 		if err := os.MkdirAll(filepath.Dir(staged), 0o755); err != nil {
@@ -43,8 +51,8 @@ func reportSize(size machine.Size) error {
 			return err
 		}
 	}
-	for cpu := range size.CPUs {
-		link := fmt.Sprintf("%s%s/node0/cpu%d", reportDir, memTopology, cpu)
+	for cpu, name := range links {
+		link := fmt.Sprintf("%s%s/node0/%s", reportDir, memTopology, name)
 		if err := os.Symlink(fmt.Sprintf("../../cpu/cpu%d", cpu), link); err != nil {
 			return err
 		}
@@ -70,6 +78,31 @@ func cover(path string) error {
 		return fmt.Errorf("making %s read-only: %w", path, err)
 	}
 	return nil
+}
+
+// processorsOf lists the processors that this process may run on.
+func processorsOf(affinity unix.CPUSet) []int {
+	var processors []int
+	for cpu := 0; len(processors) < affinity.Count(); cpu++ {
+		if affinity.IsSet(cpu) {
+			processors = append(processors, cpu)
+		}
+	}
+	return processors
+}
+
+// processorLinks names the machine's cores in the directory of its memory node,
+// which is where cAdvisor learns how many there are and the kubelet which
+// numbers they have. The kubelet gives its pods a cpuset of all these numbers,
+// which the kernel refuses if the host has no such processor: so each core bears
+// the number of a processor that the host has. A machine with more cores than
+// that has several of the same number, told apart by leading zeros.
+func processorLinks(cores int, host []int) []string {
+	names := make([]string, cores)
+	for core := range names {
+		names[core] = "cpu" + strings.Repeat("0", core/len(host)) + strconv.Itoa(host[core%len(host)])
+	}
+	return names
 }
 
 // memoryInfo is a /proc/meminfo. Free memory is the total: how much is used is
@@ -134,10 +167,7 @@ func ownValue(label string, cpu, cpus int) (string, bool) {
 // topology is the content of the sysfs directories of processors and memory
 // nodes: one socket, one memory node, one thread per core.
 func topology(size machine.Size) map[string]string {
-	all := "0-" + strconv.Itoa(size.CPUs-1)
-	if size.CPUs == 1 {
-		all = "0"
-	}
+	all := processorRange(size.CPUs)
 	mask := cpuMask(0, size.CPUs)
 	node := memTopology + "/node0"
 	files := map[string]string{
@@ -165,6 +195,14 @@ func topology(size machine.Size) map[string]string {
 		files[dir+"/core_siblings_list"] = all + "\n"
 	}
 	return files
+}
+
+// processorRange is the kernel's form of the processors from 0 on.
+func processorRange(count int) string {
+	if count == 1 {
+		return "0"
+	}
+	return "0-" + strconv.Itoa(count-1)
 }
 
 // cpuMask is the kernel's form of a set of count processors from first on:

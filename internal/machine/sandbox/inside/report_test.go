@@ -75,6 +75,22 @@ func TestTopologyIsOneSocketWithOneThreadPerCore(t *testing.T) {
 	}
 }
 
+func TestCoresBearNumbersOfProcessorsThatTheHostHas(t *testing.T) {
+	for _, c := range []struct {
+		cores int
+		host  []int
+		want  string
+	}{
+		{2, []int{0, 1, 2, 3}, "cpu0 cpu1"},
+		{5, []int{0, 1}, "cpu0 cpu1 cpu00 cpu01 cpu000"},
+		{3, []int{6, 7}, "cpu6 cpu7 cpu06"},
+	} {
+		if got := strings.Join(processorLinks(c.cores, c.host), " "); got != c.want {
+			t.Errorf("%d cores on %v are %q, want %q", c.cores, c.host, got, c.want)
+		}
+	}
+}
+
 func TestMasksHaveThirtyTwoProcessorsAWord(t *testing.T) {
 	for want, mask := range map[string]string{
 		"00000001":          cpuMask(0, 1),
