@@ -9,9 +9,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -64,7 +66,11 @@ func run(ctx context.Context, chosen options) (err error) {
 	if err != nil {
 		return err
 	}
-	results, err := openOutcomes(filepath.Join(dir, suite.Key))
+	key, err := buildKey(suite)
+	if err != nil {
+		return err
+	}
+	results, err := openOutcomes(filepath.Join(dir, key))
 	if err != nil {
 		return err
 	}
@@ -80,6 +86,23 @@ func run(ctx context.Context, chosen options) (err error) {
 		}
 	}
 	return report(results, specs, version.Version)
+}
+
+// buildKey is a digest of what runs: the tests, and Berth itself.
+func buildKey(suite release.Suite) (string, error) {
+	sum := sha256.New()
+	for _, name := range []string{"berth", "berth-supervisor"} {
+		program, err := os.Open(filepath.Join("bin", name))
+		if err != nil {
+			return "", fmt.Errorf("reading what is tested (make build makes it): %w", err)
+		}
+		_, err = io.Copy(sum, program)
+		program.Close()
+		if err != nil {
+			return "", fmt.Errorf("reading what is tested: %w", err)
+		}
+	}
+	return fmt.Sprintf("%s-%x", suite.Key, sum.Sum(nil)[:4]), nil
 }
 
 // runOnCluster makes the cluster, runs the specs on it and removes it.
