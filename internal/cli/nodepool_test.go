@@ -97,3 +97,21 @@ func TestWhatAPoolCannotHaveIsRefusedAndNamesWhatCan(t *testing.T) {
 		t.Errorf("settings of the host's kernel: exit code %d: %s", code, errs)
 	}
 }
+
+func TestAConflictingCommandWaitsItsTurnIfItIsToldTo(t *testing.T) {
+	d, on := pooled(t)
+	d.must(on("add", "-c", "1", "-s", "Standard_B2s")...)
+	d.must(on("scale", "-c", "2", "--no-wait")...)
+	refused := func(want string, args ...string) {
+		t.Helper()
+		if _, errs, code := d.run(args...); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("exit code %d, want a refusal with %q: %s", code, want, errs)
+		}
+	}
+	refused("in progress since", on("scale", "-c", "3")...)
+	for _, verb := range [][]string{{"scale", "-c", "3"}, {"update", "--labels", "a=b"}, {"upgrade", "-k", "1.35.4"}, {"stop"}, {"delete"}} {
+		d.must(on(verb[0], append(verb[1:], "--queue", "--no-wait")...)...)
+	}
+	refused("in progress since", on("scale", "-c", "4", "--no-wait")...)
+	refused("Could not find", "aks", "nodepool", "scale", "-g", "rg", "--cluster-name", "demo", "-n", "none", "-c", "1", "--queue")
+}

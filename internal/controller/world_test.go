@@ -35,11 +35,13 @@ import (
 	"berth.dev/berth/internal/controller/managedidentity"
 	"berth.dev/berth/internal/controller/operation"
 	"berth.dev/berth/internal/controller/powerschedule"
+	"berth.dev/berth/internal/controller/queue"
 	"berth.dev/berth/internal/controller/resourcegroup"
 	"berth.dev/berth/internal/controller/service"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -178,6 +180,9 @@ func (w *world) start() {
 		{"autoupgrade", &containerservicev1.ManagedClusterList{}, autoupgrade.NewController(autoupgrade.Config{Client: c, Reader: c, Clock: w.clock, Runner: w.upgrades(c)}).Reconcile},
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
+		{"queue", &containerservicev1.ManagedClusterList{}, queue.NewController(queue.Config{
+			Client: c, Clock: w.clock, History: w.history, Runner: w.queued(c), ResourceID: containerservice.IDOf,
+		}).Reconcile},
 		{"powerschedule", &containerservicev1.ManagedClusterList{}, powerschedule.NewController(c, w.clock, w.runner(c)).Reconcile},
 		{"backupschedule", &containerservicev1.BackupScheduleList{}, backupschedule.NewController(c, w.clock, w.keeper(c)).Reconcile},
 	}

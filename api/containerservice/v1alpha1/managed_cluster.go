@@ -125,6 +125,12 @@ type ManagedClusterSpec struct {
 	// +kubebuilder:validation:MaxItems=101
 	// +optional
 	Operations []meta.RunningOperation `json:"operations,omitempty"`
+	// Queue are operations on pools that wait for what stands in their way.
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=10
+	// +optional
+	Queue []meta.QueuedOperation `json:"queue,omitempty"`
 	// Aborted are the scopes whose last operation gave up on a caller's wish.
 	// +listType=map
 	// +listMapKey=scope

@@ -1327,6 +1327,13 @@ func (in *ManagedClusterSpec) DeepCopyInto(out *ManagedClusterSpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Queue != nil {
+		in, out := &in.Queue, &out.Queue
+		*out = make([]metav1alpha1.QueuedOperation, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
 	if in.Aborted != nil {
 		in, out := &in.Aborted, &out.Aborted
 		*out = make([]metav1alpha1.AbortedOperation, len(*in))

@@ -48,8 +48,11 @@ type RunningOperation struct {
 	// Generation is the metadata.generation of the write that started the
 	// operation: it may only succeed once status has observed that generation.
 	Generation int64 `json:"generation"`
-	// StartTime is when the request was accepted.
+	// StartTime is when the request was accepted, or came out of the queue.
 	StartTime metav1.Time `json:"startTime"`
+	// RequestTime is when a request was accepted that was queued.
+	// +optional
+	RequestTime *metav1.Time `json:"requestTime,omitempty"`
 	// Deadline is when the operation ends Failed with the blocking condition's
 	// message; reconciling goes on.
 	Deadline metav1.Time `json:"deadline"`
@@ -65,6 +68,14 @@ type RunningOperation struct {
 	// so at their next safe point, and both operations end.
 	// +optional
 	Abort *AbortRequest `json:"abort,omitempty"`
+}
+
+// Asked is when the request was accepted.
+func (o *RunningOperation) Asked() metav1.Time {
+	if o.RequestTime != nil {
+		return *o.RequestTime
+	}
+	return o.StartTime
 }
 
 // AbortRequest is the wish to end a running operation, an operation of its own.

@@ -78,6 +78,7 @@ func (o *operations) recordAbort(cluster *v1alpha1.ManagedCluster, operation met
 func takeOut(cluster *v1alpha1.ManagedCluster, ended []ending) {
 	for _, e := range ended {
 		cluster.Spec.Operations = remove(cluster.Spec.Operations, e.operation.ID)
+		cluster.Spec.Queue = slices.DeleteFunc(cluster.Spec.Queue, func(q meta.QueuedOperation) bool { return q.ID == e.operation.ID })
 		if !e.gaveUp() {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -78,7 +79,7 @@ func (o *operations) record(cluster *v1alpha1.ManagedCluster, operation meta.Run
 	record := history.Record{
 		ID: operation.ID, ResourceID: resourceID(cluster, operation.Scope), Verb: operation.Verb,
 		Status:    meta.OperationSucceeded,
-		StartTime: operation.StartTime.Time, EndTime: now,
+		StartTime: operation.Asked().Time, EndTime: now,
 		Failure: failure, Caller: operation.Caller, CorrelationID: operation.CorrelationID,
 	}
 	switch {
@@ -139,10 +140,10 @@ func (o *operations) drop(ctx context.Context, cluster *v1alpha1.ManagedCluster,
 	return nil
 }
 
-// cancel ends every running operation of a cluster that is being deleted.
+// cancel ends every running and every queued operation of a cluster that is being deleted.
 func (o *operations) cancel(ctx context.Context, cluster *v1alpha1.ManagedCluster, now time.Time) error {
 	var ended []ending
-	for _, operation := range cluster.Spec.Operations {
+	for _, operation := range append(slices.Clone(cluster.Spec.Operations), queued(cluster)...) {
 		record, err := o.record(cluster, operation, &meta.Failure{
 			Code: CodeCanceled, Message: "the operation was canceled because the cluster is being deleted",
 		}, now)
@@ -155,6 +156,16 @@ func (o *operations) cancel(ctx context.Context, cluster *v1alpha1.ManagedCluste
 		ended = append(ended, ending{operation: operation, record: record})
 	}
 	return o.drop(ctx, cluster, ended)
+}
+
+// queued are the queued operations of a cluster as if they ran, to be ended.
+func queued(cluster *v1alpha1.ManagedCluster) (operations []meta.RunningOperation) {
+	for _, q := range cluster.Spec.Queue {
+		operations = append(operations, meta.RunningOperation{
+			Scope: q.Scope, ID: q.ID, Verb: q.Verb, StartTime: q.RequestTime, Caller: q.Caller, CorrelationID: q.CorrelationID, Abort: q.Abort,
+		})
+	}
+	return operations
 }
 
 // resourceID is the ARM id of what a scope stands for.

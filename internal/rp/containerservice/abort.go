@@ -17,19 +17,19 @@ func (p *Provider) abortCluster(w http.ResponseWriter, r *arm.Request) error {
 	return p.abort(w, r, func(*containerservicev1alpha1.ManagedCluster) (string, error) { return meta.ScopeCluster, nil })
 }
 
-// abortPool aborts the running operation of an agent pool.
+// abortPool aborts the last operation of an agent pool that was asked for: the one
+// that was queued last, or else the one that runs.
 func (p *Provider) abortPool(w http.ResponseWriter, r *arm.Request) error {
 	return p.abort(w, r, func(cluster *containerservicev1alpha1.ManagedCluster) (string, error) {
 		name := lowerName(r)
-		if cluster.AgentPool(name) == nil && cluster.Operation(name) == nil {
+		if cluster.AgentPool(name) == nil && cluster.Operation(name) == nil && cluster.Queued(name) == nil {
 			return "", poolNotFound(r)
 		}
 		return name, nil
 	})
 }
 
-// abort writes the wish to give up into the running operation. A second wish
-// joins the first.
+// abort writes the wish to give up into the operation. A second wish joins the first.
 func (p *Provider) abort(w http.ResponseWriter, r *arm.Request, scopeOf func(*containerservicev1alpha1.ManagedCluster) (string, error)) error {
 	return resources.RetryConflicts(func() error {
 		cluster, err := p.cluster(r)
@@ -44,16 +44,24 @@ func (p *Provider) abort(w http.ResponseWriter, r *arm.Request, scopeOf func(*co
 			return err
 		}
 		next := cluster.DeepCopy()
-		running := next.Operation(scope)
-		if running.Abort != nil {
-			return p.accepted(w, r, running.Abort.ID, nil)
+		wish := wishToAbort(next, scope)
+		if *wish != nil {
+			return p.accepted(w, r, (*wish).ID, nil)
 		}
-		running.Abort = &meta.AbortRequest{
+		*wish = &meta.AbortRequest{
 			ID: uuid.NewString(), StartTime: metav1.NewTime(p.Now()), Caller: r.Principal.ObjectID, CorrelationID: r.CorrelationID,
 		}
 		label(next)
-		return p.accepted(w, r, running.Abort.ID, p.Client.Update(r.Context(), next))
+		return p.accepted(w, r, (*wish).ID, p.Client.Update(r.Context(), next))
 	})
+}
+
+// wishToAbort is where the wish to abort the last operation of a scope lies.
+func wishToAbort(cluster *containerservicev1alpha1.ManagedCluster, scope string) **meta.AbortRequest {
+	if queued := cluster.Queued(scope); queued != nil {
+		return &queued.Abort
+	}
+	return &cluster.Operation(scope).Abort
 }
 
 // admitAbort refuses to abort where there is nothing to be aborted. A deletion
@@ -61,6 +69,8 @@ func (p *Provider) abort(w http.ResponseWriter, r *arm.Request, scopeOf func(*co
 func (p *Provider) admitAbort(r *arm.Request, cluster *containerservicev1alpha1.ManagedCluster, scope string) error {
 	running := cluster.Operation(scope)
 	switch {
+	case cluster.DeletionTimestamp == nil && cluster.Queued(scope) != nil:
+		return nil
 	case cluster.DeletionTimestamp != nil || running != nil && running.Verb == meta.VerbDelete:
 		return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
 			"Cancel operation is not allowed when the ProvisioningState is Deleting: a deletion cannot be taken back.")

@@ -61,6 +61,9 @@ func admitVerb(old *containerservicev1alpha1.ManagedCluster, scope string, verb 
 			return inTheWay(old, running)
 		}
 	}
+	if queued := old.Queued(scope); queued != nil {
+		return behind(queued)
+	}
 	if !allowed.stopped {
 		if err := admitStopped(old, scope); err != nil {
 			return err
@@ -92,9 +95,9 @@ func inTheWay(old *containerservicev1alpha1.ManagedCluster, running meta.Running
 	if running.Scope != meta.ScopeCluster {
 		on = "the agent pool '" + running.Scope + "'"
 	}
-	return arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
+	return &waitError{refusal: arm.NewError(http.StatusConflict, arm.CodeOperationNotAllowed,
 		"Operation is not allowed: Another operation (%s on %s, id %s) has been in progress since %s, please wait for it to finish before starting a new operation.",
-		running.Verb, on, running.ID, running.StartTime.UTC().Format(time.RFC3339))
+		running.Verb, on, running.ID, running.StartTime.UTC().Format(time.RFC3339))}
 }
 
 // clusterVerb says what a PUT of a cluster does: it scales if nothing but the

@@ -140,7 +140,7 @@ func etag(cluster *containerservicev1alpha1.ManagedCluster, scope string) string
 		content, _ = json.Marshal(pool)
 	} else {
 		spec := cluster.Spec.DeepCopy()
-		spec.AgentPools, spec.Operations, spec.FormerPrincipals = nil, nil, nil
+		spec.AgentPools, spec.Operations, spec.Queue, spec.FormerPrincipals = nil, nil, nil, nil
 		spec.PowerSchedules, spec.PowerSchedulesDone = nil, nil // resources of their own
 		content, _ = json.Marshal(spec)
 	}

@@ -134,7 +134,7 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 		return nil, err
 	}
 	if err := admitOperation(cluster, name); err != nil {
-		return nil, err
+		return nil, asking(err, poolVerb(cluster.AgentPool(name), *d.next.AgentPool(name)))
 	}
 	known, err := p.readFacts(r.Context(), cluster.Name)
 	if err != nil {

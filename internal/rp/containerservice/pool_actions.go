@@ -16,8 +16,8 @@ import (
 // poolRoutes are the actions on agent pools.
 func (p *Provider) poolRoutes() []arm.Route {
 	return []arm.Route{
-		{Method: http.MethodPost, Pattern: aPool + "/deleteMachines", Action: onPools + "deleteMachines/action", Handle: p.deleteMachines},
-		{Method: http.MethodPost, Pattern: aPool + "/upgradeNodeImageVersion", Action: onPools + "upgradeNodeImageVersion/action", Handle: p.upgradeNodeImage},
+		{Method: http.MethodPost, Pattern: aPool + "/deleteMachines", Action: onPools + "deleteMachines/action", Handle: p.queueable(meta.VerbDeleteMachines, p.deleteMachines)},
+		{Method: http.MethodPost, Pattern: aPool + "/upgradeNodeImageVersion", Action: onPools + "upgradeNodeImageVersion/action", Handle: p.queueable(meta.VerbUpgradeNodeImage, p.upgradeNodeImage)},
 		{Method: http.MethodGet, Pattern: aPool + "/upgradeProfiles/default", Action: onPools + "upgradeProfiles/read", Handle: p.poolUpgradeProfile},
 	}
 }

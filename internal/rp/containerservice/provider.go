@@ -71,6 +71,8 @@ type Provider struct {
 	Options
 	clusterSchema, poolSchema *arm.Schema
 	admission                 *sync.Mutex
+	// replay is the queued operation that this provider sees to; nil for one that answers callers.
+	replay *replay
 }
 
 // NewProvider makes a provider; it has no side effects.
@@ -122,11 +124,18 @@ func requestID(r *arm.Request) arm.ResourceID {
 // find reads the cluster of the path, nil if there is none.
 func (p *Provider) find(ctx context.Context, id arm.ResourceID) (*containerservicev1alpha1.ManagedCluster, error) {
 	var cluster containerservicev1alpha1.ManagedCluster
-	err := p.Client.Get(ctx, client.ObjectKey{Name: naming.Object(id.String())}, &cluster)
+	key := client.ObjectKey{Name: naming.Object(id.String())}
+	if p.replay != nil {
+		key.Name = p.replay.cluster
+	}
+	err := p.Client.Get(ctx, key, &cluster)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := p.look(&cluster); err != nil {
 		return nil, err
 	}
 	return &cluster, nil

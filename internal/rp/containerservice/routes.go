@@ -3,6 +3,7 @@ package containerservice
 import (
 	"net/http"
 
+	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
 )
 
@@ -45,8 +46,8 @@ func (p *Provider) Routes() []arm.Route {
 		{Method: get, Pattern: aPool + "/machines/{machineName}", Action: onPools + "machines/read", Handle: p.getMachine},
 		{Method: get, Pattern: aCluster + "/outboundNetworkDependenciesEndpoints", Action: onClusters + "outboundNetworkDependenciesEndpoints/read", Handle: p.listOutboundDependencies},
 		{Method: get, Pattern: aPool, Action: onPools + "read", Handle: p.getPool},
-		{Method: put, Pattern: aPool, Action: onPools + "write", Handle: p.putPool},
-		{Method: del, Pattern: aPool, Action: onPools + "delete", Handle: p.deletePool},
+		{Method: put, Pattern: aPool, Action: onPools + "write", Handle: p.queueable(meta.VerbUpdate, p.putPool)},
+		{Method: del, Pattern: aPool, Action: onPools + "delete", Handle: p.queueable(meta.VerbDelete, p.deletePool)},
 		{Method: get, Pattern: inLocation + "/kubernetesVersions", Action: onLocations + "kubernetesVersions/read", Handle: p.listKubernetesVersions},
 		{Method: get, Pattern: inLocation + "/orchestrators", Action: onLocations + "orchestrators/read", Handle: p.listOrchestrators},
 	}

@@ -30,7 +30,7 @@ func (p *Provider) upgradeRoutes() []arm.Route {
 		{Method: http.MethodPost, Pattern: berthCluster + "/lift", Action: on + "lift/action", Handle: p.liftCluster},
 		{Method: http.MethodPost, Pattern: berthCluster + "/rollback", Action: on + "rollback/action", Handle: p.rollBackCluster},
 	}
-	routes = append(routes, arm.Route{Method: http.MethodPost, Pattern: berthCluster + "/agentPools/{agentPoolName}/rollback", Action: on + "agentPools/rollback/action", Handle: p.rollBackPool})
+	routes = append(routes, arm.Route{Method: http.MethodPost, Pattern: berthCluster + "/agentPools/{agentPoolName}/rollback", Action: on + "agentPools/rollback/action", Handle: p.queueable(meta.VerbRollback, p.rollBackPool)})
 	for i := range routes {
 		routes[i].Versions = &arm.VersionTable{ResourceType: "managedClusters", Location: p.Location, Versions: []string{BerthVersion}}
 	}

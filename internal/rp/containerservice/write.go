@@ -31,6 +31,7 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 		// the resource version it cannot have been raised by others meanwhile.
 		running.Generation = d.old.Generation + 1
 	}
+	p.dequeue(d, &running)
 	d.next.Spec.Operations = append(d.next.Spec.Operations, running)
 	goOn(&d.next.Spec, scope)
 	mint(d.next, d.old == nil)
@@ -39,7 +40,7 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 	if d.old == nil {
 		return running.ID, p.Client.Create(ctx, d.next)
 	}
-	return running.ID, p.Client.Update(ctx, d.next)
+	return running.ID, p.dequeued(p.Client.Update(ctx, d.next))
 }
 
 // timeout is how long an operation may take: an upgrade soaks, and drains node after node.
@@ -72,6 +73,7 @@ func mint(cluster *containerservicev1alpha1.ManagedCluster, fresh bool) {
 	if fresh {
 		cluster.Spec.Incarnation = naming.Incarnation()
 		cluster.Spec.PowerSchedules, cluster.Spec.PowerSchedulesDone = nil, nil // a copy is not to stop with its model
+		cluster.Spec.Queue = nil
 		cluster.Spec.IdentityPrincipalID, cluster.Spec.FormerPrincipals = "", nil
 	}
 	if cluster.Spec.IdentityType == systemAssigned && cluster.Spec.IdentityPrincipalID == "" {
@@ -97,11 +99,17 @@ func label(cluster *containerservicev1alpha1.ManagedCluster) {
 			labels[name] = value
 		}
 	}
-	for _, running := range cluster.Spec.Operations {
-		labels[operation.Label(running.ID)] = ""
-		if running.Abort != nil {
-			labels[operation.Label(running.Abort.ID)] = ""
+	told := func(id string, abort *meta.AbortRequest) {
+		labels[operation.Label(id)] = ""
+		if abort != nil {
+			labels[operation.Label(abort.ID)] = ""
 		}
+	}
+	for _, running := range cluster.Spec.Operations {
+		told(running.ID, running.Abort)
+	}
+	for _, queued := range cluster.Spec.Queue {
+		told(queued.ID, queued.Abort)
 	}
 	cluster.Labels = labels
 }

@@ -105,7 +105,7 @@ func (s Store) running(ctx context.Context, id string) (Operation, bool, error) 
 			}
 			result := Operation{
 				ID: op.ID, ResourceID: s.ClusterID(cluster, op.Scope), Verb: op.Verb, Status: meta.OperationInProgress,
-				StartTime: op.StartTime.Time, Caller: op.Caller,
+				StartTime: op.Asked().Time, Caller: op.Caller,
 			}
 			for _, progress := range cluster.Status.Progress {
 				if progress.Scope == op.Scope {
@@ -114,8 +114,33 @@ func (s Store) running(ctx context.Context, id string) (Operation, bool, error) 
 			}
 			return result, true, nil
 		}
+		if result, found := s.queued(cluster, id); found {
+			return result, true, nil
+		}
 	}
 	return Operation{}, false, nil
+}
+
+// queued finds an operation that waits to start, or the abort of one.
+func (s Store) queued(cluster *containerservicev1alpha1.ManagedCluster, id string) (Operation, bool) {
+	for i := range cluster.Spec.Queue {
+		op := &cluster.Spec.Queue[i]
+		result := Operation{ResourceID: s.ClusterID(cluster, op.Scope), Status: meta.OperationInProgress}
+		switch {
+		case op.Abort != nil && strings.EqualFold(op.Abort.ID, id):
+			result.ID, result.Verb, result.StartTime, result.Caller = op.Abort.ID, meta.VerbAbort, op.Abort.StartTime.Time, op.Abort.Caller
+			result.Phase, result.Message = "Canceling", "taking the operation "+op.ID+" out of the queue"
+		case strings.EqualFold(op.ID, id):
+			result.ID, result.Verb, result.StartTime, result.Caller = op.ID, op.Verb, op.RequestTime.Time, op.Caller
+			if result.Phase, result.Message = "Queued", cluster.QueuedFor(op); result.Message == "" {
+				result.Message = "about to start"
+			}
+		default:
+			continue
+		}
+		return result, true
+	}
+	return Operation{}, false
 }
 
 func (s Store) deletion(ctx context.Context, id string) (Operation, bool, error) {

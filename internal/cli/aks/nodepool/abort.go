@@ -20,8 +20,9 @@ func newOperationAbort(s *session.Session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "operation-abort",
 		Short: "Abort the running operation of a node pool",
-		Long: `Abort the running operation of a node pool. The nodes that exist are kept; the
-next update of the pool goes on from there. A deletion cannot be aborted.`,
+		Long: `Abort the operation of a node pool that was asked for last: one that is queued is taken
+out of the queue, one that runs gives up. The nodes that exist are kept; the next update
+of the pool goes on from there. A deletion that runs cannot be aborted.`,
 		Args: cobra.NoArgs,
 		Example: `  berth aks nodepool operation-abort --resource-group demo --cluster-name demo --nodepool-name batch
   berth aks nodepool operation-abort -g demo --cluster-name demo -n batch --no-wait`,

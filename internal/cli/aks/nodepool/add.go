@@ -35,6 +35,7 @@ type addFlags struct {
 	scaleDownMode     string
 	kubeletConfig     string
 	linuxOSConfig     string
+	queue             bool
 	noWait            bool
 	replace           replaceFlags
 }
@@ -63,6 +64,7 @@ func newAdd(s *session.Session) *cobra.Command {
 	flags.replace.bind(command)
 	command.Flags().StringVar(&flags.kubeletConfig, "kubelet-config", "", "file with settings of the kubelet, as JSON: {\"podMaxPids\": 500}")
 	command.Flags().StringVar(&flags.linuxOSConfig, "linux-os-config", "", "file with settings of the operating system, as JSON: {\"sysctls\": {\"netCoreSomaxconn\": 8192}}")
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	command.Flags().Int32Var(&flags.nodeOSDiskSize, "node-osdisk-size", 0, "size of each node's disk in GB (0: the service's default)")
 	command.Flags().Int32VarP(&flags.maxPods, "max-pods", "m", 0, "pods on a node at most (0: the service's default)")
@@ -146,7 +148,7 @@ func add(ctx context.Context, s *session.Session, flags *addFlags) error {
 	if err != nil {
 		return err
 	}
-	response, err := pool.send(ctx, call{method: http.MethodPut, body: body})
+	response, err := pool.send(queueing(ctx, flags.queue), call{method: http.MethodPut, body: body})
 	if err != nil || flags.noWait {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 type deleteFlags struct {
 	target
 	ignoreBudgets bool
+	queue         bool
 	noWait        bool
 }
 
@@ -29,6 +30,7 @@ func newDelete(s *session.Session) *cobra.Command {
 	}
 	flags.bind(s, command)
 	ignoreBudgets(command, &flags.ignoreBudgets)
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	command.Flags().BoolP("yes", "y", false, "accepted for scripts; nothing is asked here, as in az")
 	return command
@@ -43,7 +45,7 @@ func remove(ctx context.Context, s *session.Session, flags deleteFlags) error {
 	if _, err := pools.Get(ctx, flags.group, flags.cluster, flags.name, nil); err != nil {
 		return err
 	}
-	poller, err := pools.BeginDelete(ctx, flags.group, flags.cluster, flags.name,
+	poller, err := pools.BeginDelete(queueing(ctx, flags.queue), flags.group, flags.cluster, flags.name,
 		&armcontainerservice.AgentPoolsClientBeginDeleteOptions{IgnorePodDisruptionBudget: &flags.ignoreBudgets})
 	if err != nil || flags.noWait {
 		return err

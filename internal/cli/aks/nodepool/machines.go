@@ -18,6 +18,7 @@ type machinesFlags struct {
 	target
 	names         []*string
 	ignoreBudgets bool
+	queue         bool
 	noWait        bool
 }
 
@@ -37,6 +38,7 @@ The count of the pool goes down by as many.`,
 	argument.Words(command, &flags.names, "machine-names", "names of the nodes, parted by blanks")
 	argument.Require(command, "machine-names")
 	ignoreBudgets(command, &flags.ignoreBudgets)
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	return command
 }
@@ -47,7 +49,7 @@ func deleteMachines(ctx context.Context, s *session.Session, flags *machinesFlag
 		return err
 	}
 	c := change{target: flags.target, what: fmt.Sprintf("Deleting %d nodes of node pool %s", len(flags.names), flags.name), ignoreBudgets: flags.ignoreBudgets}
-	response, err := pool.send(ctx, call{method: http.MethodPost, action: "deleteMachines", query: c.query(), body: map[string]any{"machineNames": flags.names}})
+	response, err := pool.send(queueing(ctx, flags.queue), call{method: http.MethodPost, action: "deleteMachines", query: c.query(), body: map[string]any{"machineNames": flags.names}})
 	if err != nil || flags.noWait {
 		return err
 	}
@@ -57,6 +59,7 @@ func deleteMachines(ctx context.Context, s *session.Session, flags *machinesFlag
 type rollbackFlags struct {
 	target
 	yes    bool
+	queue  bool
 	noWait bool
 }
 
@@ -73,6 +76,7 @@ nodes are replaced one after the other, as in an upgrade.`,
 	}
 	flags.bind(s, command)
 	argument.Yes(command, &flags.yes)
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	return command
 }
@@ -88,7 +92,7 @@ func rollBack(ctx context.Context, s *session.Session, flags *rollbackFlags) err
 		return err
 	}
 	path := extension.Cluster(flags.group, flags.cluster, runtime.JoinPaths("agentPools", url.PathEscape(flags.name), "rollback"))
-	response, err := extension.Do(ctx, http.MethodPost, path, nil)
+	response, err := extension.Do(queueing(ctx, flags.queue), http.MethodPost, path, nil)
 	if err != nil || flags.noWait {
 		return err
 	}

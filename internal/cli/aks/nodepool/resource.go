@@ -100,8 +100,11 @@ type change struct {
 	// what is told while it goes on.
 	what          string
 	ignoreBudgets bool
-	noWait        bool
-	edit          func(pool resource) error
+	// queue waits for what is in the way; then the request says nothing but what
+	// changes, since the rest may be another by then.
+	queue  bool
+	noWait bool
+	edit   func(pool resource) error
 }
 
 // apply sends back the pool that it read with a change, as az does, but only if
@@ -110,6 +113,9 @@ func (c change) apply(ctx context.Context, s *session.Session) error {
 	pool, err := open(s, c.target)
 	if err != nil {
 		return err
+	}
+	if c.queue {
+		return c.applyLater(ctx, s, pool)
 	}
 	var response *http.Response
 	err = operation.RetryChanged(func() error {
@@ -131,6 +137,22 @@ func (c change) apply(ctx context.Context, s *session.Session) error {
 		response, err = pool.send(ctx, call{method: http.MethodPut, query: c.query(), body: body, etag: etag})
 		return err
 	})
+	if err != nil || c.noWait {
+		return err
+	}
+	return c.finish(ctx, s, pool, response)
+}
+
+// applyLater sends the change alone, to be made when nothing is in its way.
+func (c change) applyLater(ctx context.Context, s *session.Session, pool client) error {
+	if _, err := pool.send(ctx, call{method: http.MethodGet}); err != nil { // a pool that is not there would be made
+		return err
+	}
+	body := resource{}
+	if err := c.edit(body); err != nil {
+		return err
+	}
+	response, err := pool.send(queueing(ctx, true), call{method: http.MethodPut, query: c.query(), body: body})
 	if err != nil || c.noWait {
 		return err
 	}

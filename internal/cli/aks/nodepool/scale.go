@@ -14,6 +14,7 @@ type scaleFlags struct {
 	target
 	nodeCount     int32
 	ignoreBudgets bool
+	queue         bool
 	noWait        bool
 }
 
@@ -26,18 +27,20 @@ func newScale(s *session.Session) *cobra.Command {
 PodDisruptionBudget holds up is named, and --ignore-pdb goes on regardless.`,
 		Args: cobra.NoArgs,
 		Example: `  berth aks nodepool scale --resource-group demo --cluster-name demo --name batch --node-count 2
-  berth aks nodepool scale -g demo --cluster-name demo -n batch -c 0 --no-wait`,
+  berth aks nodepool scale -g demo --cluster-name demo -n batch -c 0 --no-wait
+  berth aks nodepool scale -g demo --cluster-name demo -n batch -c 5 --queue`,
 		RunE: func(command *cobra.Command, _ []string) error { return scale(command.Context(), s, flags) },
 	}
 	flags.bind(s, command)
 	argument.NodeCountRequired(command, &flags.nodeCount)
 	ignoreBudgets(command, &flags.ignoreBudgets)
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	return command
 }
 
 func scale(ctx context.Context, s *session.Session, flags scaleFlags) error {
-	return change{target: flags.target, what: "Scaling node pool " + flags.name, ignoreBudgets: flags.ignoreBudgets, noWait: flags.noWait,
+	return change{target: flags.target, what: "Scaling node pool " + flags.name, ignoreBudgets: flags.ignoreBudgets, queue: flags.queue, noWait: flags.noWait,
 		edit: func(pool resource) error {
 			properties := pool.section("")
 			if properties["enableAutoScaling"] == true {

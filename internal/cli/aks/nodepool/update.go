@@ -17,6 +17,7 @@ type updateFlags struct {
 	labels map[string]*string
 	taints []*string
 	tags   map[string]*string
+	queue  bool
 	noWait bool
 }
 
@@ -42,6 +43,7 @@ node stays. The scale-down mode Delete also removes the nodes that are deallocat
 	argument.Pairs(command, flags.tags, "tags", "tags, parted by blanks: key[=value] ...")
 	bindScaleDownMode(command, &flags.scale)
 	flags.replaceFlags.bind(command)
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	command.MarkFlagsOneRequired("mode", "labels", "node-taints", "tags", "scale-down-mode", "max-surge", "max-unavailable",
 		"drain-timeout", "node-soak-duration", "undrainable-node-behavior")
@@ -49,7 +51,7 @@ node stays. The scale-down mode Delete also removes the nodes that are deallocat
 }
 
 func update(ctx context.Context, s *session.Session, flags *updateFlags) error {
-	return change{target: flags.target, what: "Updating node pool " + flags.name, noWait: flags.noWait, edit: func(pool resource) error {
+	return change{target: flags.target, what: "Updating node pool " + flags.name, queue: flags.queue, noWait: flags.noWait, edit: func(pool resource) error {
 		properties := pool.section("")
 		for flag, value := range map[string]struct {
 			property string
@@ -70,11 +72,13 @@ func update(ctx context.Context, s *session.Session, flags *updateFlags) error {
 type powerFlags struct {
 	target
 	ignoreBudgets bool
+	queue         bool
 	noWait        bool
 }
 
 func (f *powerFlags) bind(s *session.Session, command *cobra.Command) *cobra.Command {
 	f.target.bind(s, command)
+	bindQueue(command, &f.queue)
 	argument.NoWait(command, &f.noWait)
 	return command
 }
@@ -112,7 +116,7 @@ func newStart(s *session.Session) *cobra.Command {
 
 // power writes the pool's power state, as az does.
 func power(ctx context.Context, s *session.Session, flags powerFlags, doing, code string) error {
-	return change{target: flags.target, what: doing + " node pool " + flags.name, ignoreBudgets: flags.ignoreBudgets, noWait: flags.noWait, edit: func(pool resource) error {
+	return change{target: flags.target, what: doing + " node pool " + flags.name, ignoreBudgets: flags.ignoreBudgets, queue: flags.queue, noWait: flags.noWait, edit: func(pool resource) error {
 		pool.section("powerState")["code"] = code
 		return nil
 	}}.apply(ctx, s)

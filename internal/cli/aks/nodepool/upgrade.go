@@ -18,6 +18,7 @@ type upgradeFlags struct {
 	version   string
 	imageOnly bool
 	yes       bool
+	queue     bool
 	noWait    bool
 }
 
@@ -41,13 +42,14 @@ eviction API and go. A drain that a PodDisruptionBudget holds up ends the upgrad
 	flags.replaceFlags.bind(command)
 	command.Flags().BoolVar(&flags.imageOnly, "node-image-only", false, "only bring the nodes to the newest node image")
 	argument.Yes(command, &flags.yes)
+	bindQueue(command, &flags.queue)
 	argument.NoWait(command, &flags.noWait)
 	command.MarkFlagsMutuallyExclusive("node-image-only", "kubernetes-version")
 	return command
 }
 
 func runUpgrade(ctx context.Context, s *session.Session, flags *upgradeFlags) error {
-	c := change{target: flags.target, what: "Upgrading node pool " + flags.name, noWait: flags.noWait}
+	c := change{target: flags.target, what: "Upgrading node pool " + flags.name, queue: flags.queue, noWait: flags.noWait}
 	if flags.imageOnly {
 		if given(flags.command, "max-surge") || given(flags.command, "drain-timeout") {
 			return fmt.Errorf("how nodes are replaced is set beforehand: `berth aks nodepool update --max-surge …`, then --node-image-only")
@@ -84,7 +86,7 @@ func upgradeImage(ctx context.Context, s *session.Session, c change) error {
 	if err != nil {
 		return err
 	}
-	response, err := pool.send(ctx, call{method: http.MethodPost, action: "upgradeNodeImageVersion"})
+	response, err := pool.send(queueing(ctx, c.queue), call{method: http.MethodPost, action: "upgradeNodeImageVersion"})
 	if err != nil || c.noWait {
 		return err
 	}
