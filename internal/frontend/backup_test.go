@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +196,30 @@ func TestABackupIsNotDeletedWhileAClusterIsRestoredFromIt(t *testing.T) {
 	check(t, s.call(http.MethodDelete, backupPath("b1"), ""), want{409, "OperationNotAllowed", "", "is being restored from the backup 'b1'"})
 	s.finish()
 	check(t, s.call(http.MethodDelete, backupPath("b1"), ""), want{200, "", "", ""})
+}
+
+func TestABackupThatFailedIsTriedAgainUnderItsName(t *testing.T) {
+	s := newSafe(t)
+	s.finish()
+	ask := `{"properties":{"clusterId":"` + clusterPath + `"}}`
+	check(t, s.call(http.MethodPut, backupPath("b1"), ask), want{201, "", "", ""})
+	check(t, s.call(http.MethodPut, backupPath("b1"), ask), want{200, "", "", ""})
+	var list containerservicev1alpha1.BackupList
+	if err := s.store.List(t.Context(), &list); err != nil || len(list.Items) != 1 {
+		t.Fatalf("%d backups: %v", len(list.Items), err)
+	}
+	first := list.Items[0]
+	first.Status.Failure = &meta.Failure{Code: "InsufficientStorage", Message: "the disk has no room for the backup"}
+	if err := s.store.Update(t.Context(), &first); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.call(http.MethodGet, backupPath("b1"), ""); !strings.Contains(a.raw, `"provisioningState":"Failed"`) || !strings.Contains(a.raw, "InsufficientStorage") {
+		t.Errorf("a failed backup is shown as %s", a.raw)
+	}
+	check(t, s.call(http.MethodPut, backupPath("b1"), ask), want{201, "", "", ""})
+	if err := s.store.List(t.Context(), &list); err != nil || len(list.Items) != 1 || list.Items[0].Spec.Incarnation == first.Spec.Incarnation || list.Items[0].Status.Failure != nil {
+		t.Errorf("tried again: %+v, %v", list.Items, err)
+	}
 }
 
 func TestALiftedUpgradeGoesBackOnlyWithItsBackupAndAnAcceptedLoss(t *testing.T) {

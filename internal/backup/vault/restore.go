@@ -34,6 +34,7 @@ func (v *Vault) Restore(ctx context.Context, id string, ring *backup.Keyring, to
 	if err := v.check(id, ring); err != nil {
 		return datastore.Changes{}, err
 	}
+	v.step("backup read")
 	file, err := v.Open(id)
 	if err != nil {
 		return datastore.Changes{}, fmt.Errorf("restoring backup %s: %w", id, err)
@@ -44,7 +45,7 @@ func (v *Vault) Restore(ctx context.Context, id string, ring *backup.Keyring, to
 		return datastore.Changes{}, fmt.Errorf("restoring backup %s: %w", id, err)
 	}
 	defer reader.Close()
-	changes, err := restore(ctx, reader, to)
+	changes, err := v.restore(ctx, reader, to)
 	if err != nil {
 		return changes, fmt.Errorf("restoring backup %s: %w", id, err)
 	}
@@ -75,7 +76,7 @@ func (v *Vault) check(id string, ring *backup.Keyring) error {
 	return nil
 }
 
-func restore(ctx context.Context, reader *backup.Reader, to Restoration) (datastore.Changes, error) {
+func (v *Vault) restore(ctx context.Context, reader *backup.Reader, to Restoration) (datastore.Changes, error) {
 	moved := reader.Header.Incarnation != to.Incarnation
 	now, err := to.To.Snapshot(ctx)
 	if err != nil {
@@ -103,6 +104,7 @@ func restore(ctx context.Context, reader *backup.Reader, to Restoration) (datast
 				if !datastore.Machine(settled.Key) {
 					wanted.Add(settled)
 				}
+				v.step("entry to restore")
 				return settled, nil
 			}
 		}
@@ -110,6 +112,7 @@ func restore(ctx context.Context, reader *backup.Reader, to Restoration) (datast
 	if err != nil {
 		return changes, err
 	}
+	v.step("range replaced")
 	return changes, compare(ctx, to.To, wanted.Summary(), datastore.Machine)
 }
 

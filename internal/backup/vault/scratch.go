@@ -55,9 +55,11 @@ func (v *Vault) Verify(ctx context.Context, id string, ring *backup.Keyring, etc
 		// What was begun is taken away, whoever stopped waiting.
 		err = errors.Join(err, v.removeScratch(context.WithoutCancel(ctx), id))
 	}()
+	v.step("scratch etcd started")
 	if err == nil {
-		err = fill(ctx, scratch, reader)
+		err = v.fill(ctx, scratch, reader)
 	}
+	v.step("scratch etcd compared")
 	if err != nil {
 		return reader.Header, summary, fmt.Errorf("verifying backup %s: %w", id, noSpace(err))
 	}
@@ -65,7 +67,7 @@ func (v *Vault) Verify(ctx context.Context, id string, ring *backup.Keyring, etc
 }
 
 // fill restores into a scratch etcd and compares.
-func fill(ctx context.Context, endpoint datastore.Endpoint, reader *backup.Reader) error {
+func (v *Vault) fill(ctx context.Context, endpoint datastore.Endpoint, reader *backup.Reader) error {
 	client, err := datastore.Dial(endpoint)
 	if err != nil {
 		return err
@@ -75,7 +77,8 @@ func fill(ctx context.Context, endpoint datastore.Endpoint, reader *backup.Reade
 	if err := answers(ctx, to); err != nil {
 		return err
 	}
-	if _, err := to.Replace(ctx, source(reader), datastore.Nothing); err != nil {
+	entries := source(reader)
+	if _, err := to.Replace(ctx, func() (backup.Entry, error) { v.step("entry to scratch"); return entries() }, datastore.Nothing); err != nil {
 		return err
 	}
 	return compare(ctx, to, reader.Summary(), datastore.Nothing)
@@ -110,6 +113,7 @@ func (v *Vault) startScratch(ctx context.Context, id, etcd string) (datastore.En
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return datastore.Endpoint{}, err
 	}
+	v.step("scratch directory made")
 	if uid := v.userID(); uid != 0 {
 		if err := os.Lchown(dir, uid, uid); err != nil {
 			return datastore.Endpoint{}, err
@@ -140,9 +144,11 @@ func (v *Vault) removeScratch(ctx context.Context, id string) error {
 	if err := v.cgroups.Kill(ctx, v.scratchGroup(id)); err != nil {
 		return fmt.Errorf("ending the scratch etcd: %w", err)
 	}
+	v.step("scratch etcd killed")
 	if err := v.cgroups.Remove(v.scratchGroup(id)); err != nil {
 		return fmt.Errorf("ending the scratch etcd: %w", err)
 	}
+	v.step("scratch group removed")
 	return os.RemoveAll(v.scratchDir(id))
 }
 

@@ -39,19 +39,26 @@ type Options struct {
 	Supervisor string
 	// Cgroups are the host's.
 	Cgroups cgroup.Hierarchy
+	// Step is called between any two steps that a kill could come between, with
+	// the name of the one that is done; nil: nobody asks.
+	Step func(name string)
 }
 
 // Vault is the backups of one host. It holds no state but the files.
 type Vault struct {
 	dir, prefix, supervisor, instance string
 	cgroups                           cgroup.Hierarchy
+	step                              func(name string)
 }
 
 // New makes a Vault. It touches nothing.
 func New(options Options) *Vault {
+	if options.Step == nil {
+		options.Step = func(string) {}
+	}
 	return &Vault{
 		dir: options.Home.BackupsDir(), prefix: options.Home.Prefix(), supervisor: options.Supervisor,
-		instance: options.Home.Instance, cgroups: options.Cgroups,
+		instance: options.Home.Instance, cgroups: options.Cgroups, step: options.Step,
 	}
 }
 
@@ -141,10 +148,13 @@ func (v *Vault) write(id string, write func(io.Writer) error, check func(io.Read
 			os.Remove(temporary)
 		}
 	}()
+	v.step("file made")
 	err = write(&frugal{file: file})
+	v.step("file written")
 	if err == nil {
 		err = file.Sync()
 	}
+	v.step("file synced")
 	if _, seekErr := file.Seek(0, io.SeekStart); err == nil {
 		err = seekErr
 	}
@@ -157,6 +167,7 @@ func (v *Vault) write(id string, write func(io.Writer) error, check func(io.Read
 	if err = os.Rename(temporary, v.path(id)); err != nil {
 		return fmt.Errorf("writing backup %s: %w", id, noSpace(err))
 	}
+	v.step("file in place")
 	return home.SyncDir(v.dir)
 }
 
@@ -187,7 +198,10 @@ func (v *Vault) Take(ctx context.Context, id string, from datastore.Range, ring 
 		if err != nil {
 			return err
 		}
-		if err := snapshot.Each(ctx, out.Add); err != nil {
+		if err := snapshot.Each(ctx, func(entry backup.Entry) error {
+			v.step("entry read")
+			return out.Add(entry)
+		}); err != nil {
 			return err
 		}
 		_, err = out.Close()

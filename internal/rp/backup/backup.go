@@ -123,8 +123,8 @@ func (p *Provider) list(w http.ResponseWriter, r *arm.Request) error {
 	return arm.WriteJSON(w, http.StatusOK, page)
 }
 
-// put asks for a backup of a cluster. One that is there stays as it is, so that
-// a request that is repeated takes no second one.
+// put asks for a backup of a cluster. One that is there, or on its way, stays as it
+// is, so that a request that is repeated takes no second one; one that failed is tried again.
 func (p *Provider) put(w http.ResponseWriter, r *arm.Request) error {
 	var request struct {
 		Properties struct {
@@ -142,13 +142,23 @@ func (p *Provider) put(w http.ResponseWriter, r *arm.Request) error {
 	if err := p.allowed(r, actionBackUp, id.String()); err != nil {
 		return err
 	}
+	return resources.RetryConflicts(func() error { return p.ask(w, r, id) })
+}
+
+// ask answers with the backup of the name, and asks for one if there is none or
+// it failed.
+func (p *Provider) ask(w http.ResponseWriter, r *arm.Request, id arm.ResourceID) error {
 	known, err := p.find(r)
 	if err == nil {
 		if known.Spec.ClusterName != naming.Object(id.String()) {
 			return arm.NewError(http.StatusConflict, arm.CodeChangeNotAllowed,
 				"The backup '%s' is there already and is of another cluster. Choose another name, or delete it first.", known.Spec.Name).At("properties.clusterId")
 		}
-		return arm.WriteJSON(w, http.StatusOK, newBody(known))
+		if known.Status.Failure == nil || known.DeletionTimestamp != nil {
+			return arm.WriteJSON(w, http.StatusOK, newBody(known))
+		}
+	} else if answer, is := err.(*arm.Error); !is || answer.Status != http.StatusNotFound { //nolint:errorlint // as find returned it
+		return err
 	}
 	cluster, err := p.Clusters.Cluster(r.Context(), id)
 	if err != nil {
@@ -160,6 +170,11 @@ func (p *Provider) put(w http.ResponseWriter, r *arm.Request) error {
 	if err := running(cluster); err != nil {
 		return err
 	}
+	if known != nil {
+		if err := p.discard(r.Context(), known); err != nil {
+			return err
+		}
+	}
 	made, err := p.create(r, containerservicev1alpha1.BackupSpec{
 		Origin: containerservicev1alpha1.BackupOfCluster, ClusterName: cluster.Name, ClusterIncarnation: cluster.Spec.Incarnation,
 	})
@@ -167,6 +182,17 @@ func (p *Provider) put(w http.ResponseWriter, r *arm.Request) error {
 		return err
 	}
 	return arm.WriteJSON(w, http.StatusCreated, newBody(made))
+}
+
+// discard takes a backup that failed away, to make place for another attempt.
+// Its host removed what there was of the file before it said so, and has nothing
+// left to do that a finalizer would wait for.
+func (p *Provider) discard(ctx context.Context, failed *containerservicev1alpha1.Backup) error {
+	failed.Finalizers = nil
+	if err := p.Client.Update(ctx, failed); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	return client.IgnoreNotFound(p.Client.Delete(ctx, failed, client.Preconditions{UID: &failed.UID}))
 }
 
 // running refuses a backup of a cluster without a datastore to read.
