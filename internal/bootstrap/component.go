@@ -24,7 +24,9 @@ func (n Node) components() []supervise.Component {
 		{Name: "containerd", Command: []string{programs + "containerd", "--config", containerdFile}},
 		n.kubelet(),
 		n.kubeProxy(),
-		n.konnectivityAgent(),
+	}
+	for _, authority := range n.authorities() {
+		components = append(components, n.konnectivityAgent(authority))
 	}
 	components = append(components, n.imageImports()...)
 	components = append(components, openForPods())
@@ -50,6 +52,7 @@ func (n Node) kubelet() supervise.Component {
 		"--kubeconfig=" + kubeletDir + kubeletKubeconfig + n.suffix(),
 		"--cert-dir=" + n.certificateDir(),
 		"--hostname-override=" + n.Name,
+		"--vmodule=kubelet=2", // what kubeletKnowsPods is logged at
 		"--node-ip=" + n.Address.String(),
 	}
 	if len(labels) > 0 {
@@ -57,6 +60,9 @@ func (n Node) kubelet() supervise.Component {
 	}
 	return supervise.Component{
 		Name: "kubelet", Command: command, StayUntilOpen: true,
+		Shelter: &supervise.Shelter{
+			Port: kubeletPort, Until: n.certificateDir() + "/" + kubeletServingCertificate, UntilSaid: kubeletKnowsPods,
+		},
 		Gate: &supervise.Probe{
 			HTTPS: n.APIServer + "/readyz", CAFile: caFile, TokenFile: tokenFile,
 			CertFile: n.certificate(), KeyFile: n.certificate(),
@@ -80,21 +86,24 @@ func (n Node) kubeProxy() supervise.Component {
 
 // konnectivityAgent shows the kubelet's certificate: it proves which node the
 // agent speaks for, and it rotates. The agent waits until that certificate
-// opens the API server: then there is a network, too.
-func (n Node) konnectivityAgent() supervise.Component {
+// opens the API server: then there is a network, too. There is one for each
+// authority that is trusted: what goes through an agent ends with it, so that of an
+// old authority goes only with the konnectivity server that takes it.
+func (n Node) konnectivityAgent(authority string) supervise.Component {
+	certificate := n.certificateOf(authority)
 	server, _ := netip.ParseAddrPort(n.KonnectivityAddress) // validated
 	family := "ipv4"
 	if n.Address.Is6() {
 		family = "ipv6"
 	}
 	return supervise.Component{
-		Name: "konnectivity-agent", StayUntilOpen: true,
+		Name: "konnectivity-agent" + suffixOf(authority), StayUntilOpen: true,
 		Command: []string{
 			programs + "proxy-agent",
 			"--agent-id=" + n.Name,
 			"--agent-identifiers=" + family + "=" + n.Address.String() + "&host=" + n.Name,
-			"--agent-cert=" + n.certificate(),
-			"--agent-key=" + n.certificate(),
+			"--agent-cert=" + certificate,
+			"--agent-key=" + certificate,
 			"--ca-cert=" + caFile,
 			"--proxy-server-host=" + server.Addr().String(),
 			"--proxy-server-port=" + strconv.Itoa(int(server.Port())),
@@ -103,17 +112,29 @@ func (n Node) konnectivityAgent() supervise.Component {
 			"--sync-interval-cap=5s",
 			"--keepalive-time=30s",
 			"--health-server-host=127.0.0.1",
-			"--health-server-port=8133",
+			"--health-server-port=" + strconv.Itoa(agentPort(authority)),
 			"--admin-bind-address=127.0.0.1",
-			"--admin-server-port=8134",
+			"--admin-server-port=" + strconv.Itoa(agentPort(authority)+1),
 		},
 		Gate: &supervise.Probe{
 			HTTPS: n.APIServer + "/readyz", CAFile: caFile,
-			CertFile: n.certificate(), KeyFile: n.certificate(),
+			CertFile: certificate, KeyFile: certificate,
 		},
-		RestartOnChange: []string{n.certificate()},
+		RestartOnChange: []string{certificate},
 		StopTimeout:     2 * time.Second,
 	}
+}
+
+// agentPort is where an agent tells its health on loopback, the next one where it
+// tells the rest: two of them run side by side for a while. Where both of them chose
+// the same, one has none, and works all the same.
+func agentPort(authority string) int {
+	const first, pairs = 8133, 64
+	sum := 0
+	for _, b := range []byte(authority) {
+		sum += int(b)
+	}
+	return first + 2*(sum%pairs)
 }
 
 // imageImports load the system images: the pause image first, because every

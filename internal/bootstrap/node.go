@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/supervise"
 )
 
@@ -104,6 +105,14 @@ const (
 	kubeletCertificate = "kubelet-client-current.pem"
 	authorityLength    = 12
 
+	// kubeletPort is where a kubelet listens, kubeletServingCertificate what it
+	// shows there once it has it.
+	kubeletPort               = 10250
+	kubeletServingCertificate = "kubelet-server-current.pem"
+	// kubeletKnowsPods is what it logs when it has learnt of its pods, or that it has
+	// none. Before, it knows of no pod that it is asked for.
+	kubeletKnowsPods = `"SyncLoop ADD" source="api"`
+
 	containerdSocket = "/run/containerd/containerd.sock"
 )
 
@@ -125,12 +134,31 @@ func (n Node) certificateDir() string { return kubeletDir + "pki" + n.suffix() }
 // certificate is the kubelet's client certificate with its key.
 func (n Node) certificate() string { return n.certificateDir() + "/" + kubeletCertificate }
 
+// certificateOf is the kubelet's client certificate of an authority.
+func (n Node) certificateOf(authority string) string {
+	n.Authority = authority
+	return n.certificate()
+}
+
+// authorities are those that are trusted, the one that signs first.
+func (n Node) authorities() []string {
+	all := []string{n.Authority}
+	for _, id := range pki.AuthorityIDs(n.ClusterCA) {
+		if id != n.Authority && n.Authority != "" {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
 // suffix tells the kubelet's files of one authority from those of another.
-func (n Node) suffix() string {
-	if n.Authority == "" {
+func (n Node) suffix() string { return suffixOf(n.Authority) }
+
+func suffixOf(authority string) string {
+	if authority == "" {
 		return ""
 	}
-	return "-" + n.Authority[:min(len(n.Authority), authorityLength)]
+	return "-" + authority[:min(len(authority), authorityLength)]
 }
 
 // validate gathers everything that is wrong with a node.

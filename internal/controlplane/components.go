@@ -204,8 +204,8 @@ func (p plan) apiServer() supervise.Component {
 
 		egressFlag+"="+p.config(egressFile),
 		"--kubelet-certificate-authority="+p.pki(pki.ClusterCACert),
-		"--kubelet-client-certificate="+p.pki(pki.APIServerKubeletClientCert),
-		"--kubelet-client-key="+p.pki(pki.APIServerKubeletClientKey),
+		"--kubelet-client-certificate="+p.pki(p.lasting(pki.APIServerKubeletClientCert)),
+		"--kubelet-client-key="+p.pki(p.lasting(pki.APIServerKubeletClientKey)),
 		"--kubelet-preferred-address-types=InternalIP",
 
 		"--audit-policy-file="+p.config(auditPolicyFile),
@@ -221,7 +221,7 @@ func (p plan) apiServer() supervise.Component {
 	server.RestartOnChange = []string{
 		p.config(encryptionFile), p.config(auditPolicyFile), p.config(egressFile), p.config(clientCAFile),
 		p.pki(pki.ServiceAccountKey), p.pki(pki.ServiceAccountPub),
-		p.pki(pki.ClusterCACert), p.pki(pki.APIServerCert), p.pki(pki.APIServerKubeletClientCert),
+		p.pki(pki.ClusterCACert), p.pki(pki.APIServerCert),
 		p.pki(pki.EtcdCACert), p.pki(pki.EtcdClientCert), p.pki(pki.FrontProxyCACert), p.pki(pki.FrontProxyClientCert),
 	}
 	return server

@@ -21,7 +21,7 @@ import (
 // desired is a control plane whose credentials are told apart by their names.
 func desired() Desired {
 	contents := map[string][]byte{}
-	for _, name := range append(credentials(), pki.EncryptionKey, pki.ServiceClientCert, pki.ServiceClientKey) {
+	for _, name := range append(credentials(), pki.APIServerKubeletClientCert, pki.APIServerKubeletClientKey, pki.EncryptionKey, pki.ServiceClientCert, pki.ServiceClientKey) {
 		contents[name] = []byte("content of " + name + "\n")
 	}
 	contents[pki.EncryptionKey] = []byte("content of encryption.key, 32 b.\n")[:32]
@@ -152,5 +152,40 @@ func TestTheRealPKIHasWhatAControlPlaneNeeds(t *testing.T) {
 	}
 	if _, _, err := Components(d, dir); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnAPIServerKeepsTheCertificateThatItShowsToKubelets(t *testing.T) {
+	before := desired()
+	after := desired()
+	after.Credentials[pki.APIServerKubeletClientCert] = []byte("another\n")
+	old, _, err := Components(before, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, _, err := Components(after, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for name, content := range old {
+		if !strings.Contains(name, "kubelet-client") {
+			continue
+		}
+		kept++
+		if _, written := fresh[name]; written {
+			t.Errorf("%s (%q) is written over", name, content)
+		}
+		if !Former(name, fresh) || Former(name, old) {
+			t.Errorf("%s is removed while it is needed, or never", name)
+		}
+	}
+	if kept != 2 {
+		t.Errorf("%d files of that certificate", kept)
+	}
+	for _, name := range []string{"pki/ca.key", "etcd/member", "spec.json", "log/etcd.log"} {
+		if Former(name, fresh) {
+			t.Errorf("%s would be removed", name)
+		}
 	}
 }

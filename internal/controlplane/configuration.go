@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
@@ -41,10 +42,31 @@ func credentials() []string {
 		pki.ClusterCACert, pki.ClusterCAKey, pki.UserCACert, pki.UserCAKey, pki.FrontProxyCACert,
 		pki.FrontProxyClientCert, pki.FrontProxyClientKey, pki.ServiceAccountKey, pki.ServiceAccountPub,
 		pki.EtcdCACert, pki.EtcdServerCert, pki.EtcdServerKey, pki.EtcdClientCert, pki.EtcdClientKey,
-		pki.APIServerCert, pki.APIServerKey, pki.APIServerKubeletClientCert, pki.APIServerKubeletClientKey,
+		pki.APIServerCert, pki.APIServerKey,
 		pki.ControllerManagerCert, pki.ControllerManagerKey, pki.SchedulerCert, pki.SchedulerKey,
 		pki.KonnectivityServerCert, pki.KonnectivityServerKey,
 	}
+}
+
+// lasting is the name of a file that never changes: another content has another
+// name. An API server that sees the certificate change which it shows to kubelets
+// ends every connection to them, with all that is said over it; so one that is
+// handed over keeps the one that it was started with.
+func (d Desired) lasting(name string) string {
+	extension := filepath.Ext(name)
+	pair := pki.Digest(map[string][]byte{
+		pki.APIServerKubeletClientCert: d.Credentials[pki.APIServerKubeletClientCert],
+		pki.APIServerKubeletClientKey:  d.Credentials[pki.APIServerKubeletClientKey],
+	})
+	return strings.TrimSuffix(name, extension) + "-" + pair[:8] + extension
+}
+
+// Former says whether a file below a control plane's directory is one that its
+// configuration had earlier, and that nothing needs once nothing of earlier runs.
+func Former(name string, files map[string][]byte) bool {
+	_, wanted := files[name]
+	lasting := strings.TrimSuffix(filepath.Join(pkiDir, pki.APIServerKubeletClientCert), ".crt")
+	return !wanted && strings.HasPrefix(name, lasting)
 }
 
 // Validate says what is wrong with a desired control plane, all of it at once.
@@ -66,7 +88,7 @@ func (d Desired) Validate() error {
 	for _, name := range []string{Konnectivity, Etcd, APIServer, ControllerManager, Scheduler} {
 		refuse(!filepath.IsAbs(d.Binaries[name]), "no program %s", name)
 	}
-	for _, name := range append(credentials(), pki.EncryptionKey, pki.ServiceClientCert, pki.ServiceClientKey) {
+	for _, name := range append(credentials(), pki.APIServerKubeletClientCert, pki.APIServerKubeletClientKey, pki.EncryptionKey, pki.ServiceClientCert, pki.ServiceClientKey) {
 		refuse(len(d.Credentials[name]) == 0, "no credential %s", name)
 	}
 	return errors.Join(errs...)
@@ -82,6 +104,9 @@ func configuration(desired Desired, dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range credentials() {
 		files[filepath.Join(pkiDir, name)] = desired.Credentials[name]
+	}
+	for _, name := range []string{pki.APIServerKubeletClientCert, pki.APIServerKubeletClientKey} {
+		files[filepath.Join(pkiDir, desired.lasting(name))] = desired.Credentials[name]
 	}
 	files[filepath.Join(configDir, clientCAFile)] = slices.Concat(desired.Credentials[pki.ClusterCACert], desired.Credentials[pki.UserCACert])
 	files[filepath.Join(configDir, clusterSignerFile)] = pki.Signer(desired.Credentials[pki.ClusterCACert])

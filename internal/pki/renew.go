@@ -132,6 +132,17 @@ func AuthorityID(bundle []byte) string {
 	return hex.EncodeToString(certificate.SubjectKeyId)
 }
 
+// AuthorityIDs are the key ids of all certificates of a bundle, in its order.
+func AuthorityIDs(bundle []byte) []string {
+	var ids []string
+	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
+		if id := AuthorityID(pem.EncodeToMemory(block)); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // IssuerID is the AuthorityID of who says to have signed a leaf; empty for what is no certificate.
 func IssuerID(leafPEM []byte) string {
 	certificate, err := parseFirst(leafPEM)

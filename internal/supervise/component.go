@@ -38,6 +38,10 @@ type component struct {
 	outdated bool
 	restarts int
 	lastExit string
+	// sheltered is since when who connects to it waits; zero while nobody does.
+	sheltered time.Time
+	// logged is how long its log was when it was started.
+	logged int64
 }
 
 // process is a running process of a component.
@@ -61,6 +65,9 @@ func (c *component) start(dir, identity string, now time.Time) error {
 		return err
 	}
 	defer log.Close()
+	if info, err := log.Stat(); err == nil {
+		c.logged = info.Size()
+	}
 	input, err := os.Open(os.DevNull)
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth.dev/berth/internal/supervise/shelter"
 )
 
 // tuning is what tests make smaller.
@@ -22,10 +24,12 @@ type tuning struct {
 	// A log is rotated at rotateAt bytes; rotateKeep old ones are kept.
 	rotateAt   int64
 	rotateKeep int
+	// ports are those of the supervisor's network namespace.
+	ports ports
 }
 
 func defaults() tuning {
-	return tuning{gateEvery: 25 * time.Millisecond, lookEvery: time.Second, rotateAt: 10 << 20, rotateKeep: 3}
+	return tuning{gateEvery: 25 * time.Millisecond, lookEvery: time.Second, rotateAt: 10 << 20, rotateKeep: 3, ports: shelter.Ports{}}
 }
 
 // Run supervises a directory until its spec says stop, or the context ends, or
@@ -123,6 +127,11 @@ func (s *supervisor) begin() error {
 	}
 	known := map[string]*component{}
 	for _, c := range s.components {
+		if c.spec.Shelter != nil {
+			if err := s.tuning.ports.Open(); err != nil { // a supervisor that was killed may have left it closed
+				s.log.Error("opening a shelter", "component", c.spec.Name, "error", err)
+			}
+		}
 		known[c.spec.Name] = c
 	}
 	now := time.Now()

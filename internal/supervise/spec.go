@@ -60,6 +60,20 @@ type Component struct {
 	// changes; those after it wait. One that does not run is started as the
 	// component says now.
 	Hold bool `json:"hold,omitempty"`
+	// Shelter keeps who connects to the component waiting while a changed one
+	// replaces it; nil lets them be refused.
+	Shelter *Shelter `json:"shelter,omitempty"`
+}
+
+// Shelter is where a component is connected to.
+type Shelter struct {
+	// Port is the TCP port that it listens on, in the supervisor's network namespace.
+	Port uint16 `json:"port"`
+	// Until is a file that is there once a component that listens can serve; empty:
+	// it can at once.
+	Until string `json:"until,omitempty"`
+	// UntilSaid is what such a component has written to its log by then; empty: nothing.
+	UntilSaid string `json:"untilSaid,omitempty"`
 }
 
 // Probe is a condition on something outside the supervisor. Exactly one of

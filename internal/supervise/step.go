@@ -24,6 +24,9 @@ func (s *supervisor) step(watching context.Context, now time.Time) (finished boo
 		s.startInOrder(watching, now)
 	}
 	s.stopRemoved(now)
+	if s.openShelters(now) {
+		wake = now.Add(shelterEvery)
+	}
 	for _, c := range append(s.components[:len(s.components):len(s.components)], s.removed...) {
 		due := wake
 		switch {
@@ -90,7 +93,7 @@ func (s *supervisor) startInOrder(watching context.Context, now time.Time) {
 			}
 			replacing = true
 		case changed:
-			c.stop(now)
+			s.replace(c, now)
 			replacing = true
 		case c.running == nil && !(c.spec.Once && c.done == identity):
 			c.done = ""

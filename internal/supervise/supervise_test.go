@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "run" {
 		quick := defaults()
 		quick.lookEvery, quick.rotateAt = 50*time.Millisecond, 64<<10
+		quick.ports = filePorts{dir: filepath.Join(os.Args[2], portsDir)}
 		if err := run(context.Background(), os.Args[2], quick); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -28,6 +29,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// portsDir is where the ports of a supervisor under test are, below its directory.
+const portsDir = "ports"
 
 // newHandle is a handle on a fresh directory, in which nothing runs after the test.
 func newHandle(t *testing.T) Handle {

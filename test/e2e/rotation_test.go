@@ -93,11 +93,13 @@ func TestARotationFailsNoRequestOfAnOldClientUntilTheOldAuthoritiesRetire(t *tes
 	if err != nil {
 		t.Fatal(err)
 	}
+	within := startInside(t, c)
 	loop := startCaller(t, c)
 	started := time.Now()
 	must(t, "aks", "rotate-certs", "-g", c.group, "-n", c.name, "--grace-period", "15s", "--yes")
 	took := time.Since(started)
 	loop.end(t)
+	within.end(t)
 	if took > time.Minute {
 		t.Errorf("the rotation took %v", took)
 	}

@@ -80,7 +80,8 @@ func (p *agentPools) ensure(ctx context.Context, s *scope, profile *v1alpha1.Age
 		wanted = pool.Spec.Profile
 	}
 	same := equality.Semantic.DeepEqual(pool.Spec.Profile, wanted)
-	if digest := nodeCredentials(s.credentials); digest != "" && pool.Spec.CredentialsDigest != digest {
+	// After the control plane: an agent is to go only once no server needs it.
+	if digest := nodeCredentials(s.credentials); digest != "" && pool.Spec.CredentialsDigest != digest && s.handedOver() {
 		pool.Spec.CredentialsDigest, same = digest, false
 	}
 	if pool.DeletionTimestamp != nil || same && pool.Spec.ClusterGeneration >= wantedGeneration(s.cluster, profile.Name) {

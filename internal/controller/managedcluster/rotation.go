@@ -164,9 +164,7 @@ func (s *scope) switchedSince(r rotor) (time.Time, bool) {
 // everywhere says who does not run yet with the credentials as they are stored;
 // "" if all do. What is stopped gets them when it starts.
 func (s *scope) everywhere(r rotor) string {
-	plane := s.controlPlane
-	if plane == nil || plane.Spec.CredentialsDigest != pki.Digest(s.credentials) ||
-		plane.Status.ObservedGeneration < plane.Generation || !v1alpha1.ConditionTrue(plane.Status.Conditions, v1alpha1.ConditionUpToDate) {
+	if !s.handedOver() {
 		return "the control plane"
 	}
 	if !r.nodes {
@@ -181,6 +179,14 @@ func (s *scope) everywhere(r rotor) string {
 		}
 	}
 	return ""
+}
+
+// handedOver says that the control plane runs with the credentials as they are
+// stored, and nothing runs with others.
+func (s *scope) handedOver() bool {
+	plane := s.controlPlane
+	return plane != nil && plane.Spec.CredentialsDigest == pki.Digest(s.credentials) &&
+		plane.Status.ObservedGeneration >= plane.Generation && v1alpha1.ConditionTrue(plane.Status.Conditions, v1alpha1.ConditionUpToDate)
 }
 
 // used says who still uses what a rotation is to retire; "" if nobody does.

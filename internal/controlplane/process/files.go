@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/supervise"
 )
 
 // ensureDir makes the control plane's directory and writes what changed.
@@ -43,6 +45,27 @@ func (r *Runtime) ensureDir(desired controlplane.Desired, files map[string][]byt
 		}
 	}
 	return nil
+}
+
+// sweep removes the files of an earlier configuration, once nothing runs with them.
+func (r *Runtime) sweep(id string, files map[string][]byte) error {
+	root, err := os.OpenRoot(r.dir(id))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && strings.Count(name, "/") > 0, name == "etcd", name == supervise.LogDir:
+			return fs.SkipDir
+		case entry.IsDir() || !controlplane.Former(name, files):
+			return nil
+		default:
+			return root.Remove(name)
+		}
+	})
 }
 
 // reachable says which directory keeps other users from what lies below dir.

@@ -123,6 +123,9 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if status.Revision != "" && status.Revision != revision { // what it says is of the files before
 		observed.Outdated = append(observed.Outdated, "supervisor")
 	}
+	if err == nil && observed.Ready && len(observed.Outdated) == 0 {
+		err = r.sweep(desired.ID, files)
+	}
 	return observed, err
 }
 
