@@ -157,6 +157,7 @@ func TestAFileThatIsNoBackupOfThisServiceIsRefusedAndLeavesNothing(t *testing.T)
 }
 
 func TestARestoreThatCannotBeIsRefusedAndChangesNothing(t *testing.T) {
+	inMemory(t, "what its backup says of the cluster is empty")
 	s := newSafe(t)
 	own := s.cluster().Spec.Incarnation
 	whole := s.file(tenantID, own, s.ring)
@@ -223,6 +224,7 @@ func TestABackupThatFailedIsTriedAgainUnderItsName(t *testing.T) {
 }
 
 func TestALiftedUpgradeGoesBackOnlyWithItsBackupAndAnAcceptedLoss(t *testing.T) {
+	inMemory(t, "its backup is made by hand, after the upgrade")
 	s := newSafe(t)
 	check(t, s.call(http.MethodPut, clusterPath, upgradeTo("1.36.3")), want{200, "", "", ""})
 	s.finish()

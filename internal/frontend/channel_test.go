@@ -107,7 +107,7 @@ func TestWhatAChannelWantsIsShownBesideTheUpgrade(t *testing.T) {
 	now := metav1.Now()
 	cluster.Status.AutoUpgrade = &containerservicev1alpha1.AutoUpgradeStatus{
 		TargetVersion: "1.36.3", NextVersion: "1.36.3", WindowStart: &now, WindowEnd: &now, Message: "was refused",
-		Refused: &containerservicev1alpha1.RefusedUpgrade{Version: "1.36.3", Time: now, Failure: meta.Failure{Code: "UnsatisfiablePDB", Message: "relax it"}},
+		Refused: &containerservicev1alpha1.RefusedUpgrade{Version: "1.36.3", Time: now, RetryTime: now, Failure: meta.Failure{Code: "UnsatisfiablePDB", Message: "relax it"}},
 	}
 	if err := r.store.Status().Update(t.Context(), cluster); err != nil {
 		t.Fatal(err)

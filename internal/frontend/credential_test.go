@@ -81,6 +81,7 @@ func TestMachinesAreThoseOfTheirPool(t *testing.T) {
 	for name, of := range map[string]string{"aks-one": naming.AgentPool(pool.Name, pool.Incarnation), "aks-two": "another"} {
 		if err := r.store.Create(t.Context(), &containerservicev1alpha1.Machine{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: containerservicev1alpha1.MachineSpec{
 			ClusterName: cluster.Name, AgentPoolName: of, NodeName: name, Address: "10.224.0.4", ProviderID: "berth:///" + name,
+			Incarnation: naming.Incarnation(), BootstrapTokenID: "abcdef",
 		}}); err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -67,9 +68,10 @@ func TestDeletingADeallocatedMachineLeavesTheCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"aks-one", "aks-two"} {
-		spec := containerservicev1alpha1.MachineSpec{ClusterName: cluster.Name, AgentPoolName: naming.AgentPool(pool.Name, pool.Incarnation), NodeName: name}
+		spec := containerservicev1alpha1.MachineSpec{ClusterName: cluster.Name, AgentPoolName: naming.AgentPool(pool.Name, pool.Incarnation), NodeName: name,
+			Incarnation: naming.Incarnation(), BootstrapTokenID: "abcdef"}
 		if name == "aks-two" {
-			spec.PowerState, spec.Drain = meta.PowerStopped, &containerservicev1alpha1.MachineDrain{Then: containerservicev1alpha1.AfterDrainDeallocate}
+			spec.PowerState, spec.Drain = meta.PowerStopped, &containerservicev1alpha1.MachineDrain{Then: containerservicev1alpha1.AfterDrainDeallocate, Deadline: metav1.NewTime(time.Now().Add(time.Hour))}
 		}
 		if err := r.store.Create(t.Context(), &containerservicev1alpha1.Machine{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}); err != nil {
 			t.Fatal(err)

@@ -158,6 +158,7 @@ func TestOnlyAnAdministratorOfTheTenantTouchesCredentials(t *testing.T) {
 }
 
 func TestWhoGuessesSecretsIsSlowedDownAndForgottenLater(t *testing.T) {
+	inMemory(t, "each front end counts wrong guesses for itself")
 	r, now := clocked(t)
 	r.principal()
 	secret := r.call("POST", principalPath+"/addPassword"+berthVersion, "").body["secretText"].(string)
@@ -246,6 +247,7 @@ func TestTheSDKLogsInWithACertificate(t *testing.T) {
 }
 
 func TestAnAssertionThatIsNotExactlyRightIsRefused(t *testing.T) {
+	inMemory(t, "each front end remembers used assertions for itself")
 	r, now := clocked(t)
 	r.principal()
 	key, parsed := certificate(t, 2048, now.Add(24*time.Hour))
@@ -321,6 +323,7 @@ func TestAnAssertionThatIsNotExactlyRightIsRefused(t *testing.T) {
 }
 
 func TestTokensOutliveARotationOfTheSigningKeyButNotARevocation(t *testing.T) {
+	inMemory(t, "the other front end hears of a new key within a minute")
 	r, now := clocked(t)
 	const rotate = "/providers/Berth.Identity/rotateSigningKey" + berthVersion
 	keys := func() int {

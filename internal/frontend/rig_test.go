@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -57,6 +58,7 @@ type records interface {
 type rig struct {
 	t       testing.TB
 	server  *httptest.Server
+	handler http.Handler // of the front end, the first if there are two
 	store   client.WithWatch
 	history records
 	// writes counts the writes to the store, to see that refused requests make none.
@@ -79,35 +81,75 @@ func newRig(t testing.TB, change ...func(*frontend.Config)) *rig {
 	}
 	t.Cleanup(func() { file.Close() })
 	r.history = file
-	r.serve(frontend.Config{History: file}, change...)
+	if os.Getenv(realManagement) != "" {
+		r.history = history.NewShared(r.store)
+	}
+	r.serve(frontend.Config{History: r.history}, change...)
 	return r
 }
 
-// serve starts a front end over the rig's store.
+// serve starts a front end over the rig's store; two over a real one, which take
+// turns.
 func (r *rig) serve(config frontend.Config, change ...func(*frontend.Config)) {
 	r.t.Helper()
-	t := r.t
-	tokens, err := identity.NewService(t.Context(), identity.Options{Client: r.store, TenantID: tenantID, PublicURL: "https://berth.example"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Client, config.Tokens, config.TenantID, config.Location, config.DNSZone = r.store, tokens, tenantID, "local", "berth.internal"
-	config.PublicURL, config.Registerer = "https://berth.example", prometheus.NewRegistry()
-	for _, f := range change {
-		f(&config)
-	}
-	handler, err := frontend.New(config)
-	if err != nil {
-		t.Fatal(err)
+	r.handler = r.frontend(&config, change...)
+	handler := r.handler
+	if os.Getenv(realManagement) != "" {
+		handler = r.inTurns(config, change...)
 	}
 	r.server = httptest.NewTLSServer(handler)
-	t.Cleanup(r.server.Close)
+	r.t.Cleanup(r.server.Close)
 	r.token = r.tokenOf(ownerID)
 	r.writes = 0
 }
 
-// newStore is a management API in memory that tells of every write before it does it.
+// frontend makes a front end over the rig's store.
+func (r *rig) frontend(config *frontend.Config, change ...func(*frontend.Config)) http.Handler {
+	r.t.Helper()
+	tokens, err := identity.NewService(r.t.Context(), identity.Options{Client: r.store, TenantID: tenantID, PublicURL: "https://berth.example"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	config.Client, config.Tokens, config.TenantID, config.Location, config.DNSZone = r.store, tokens, tenantID, "local", "berth.internal"
+	config.PublicURL, config.Registerer = "https://berth.example", prometheus.NewRegistry()
+	for _, f := range change {
+		f(config)
+	}
+	handler, err := frontend.New(*config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return handler
+}
+
+// newStore is a management API that tells of every write before it does it: in
+// memory, or a real one if the environment names it (see real_test.go).
 func newStore(t testing.TB, wrote func(client.Object)) client.WithWatch {
+	t.Helper()
+	told := interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			wrote(o)
+			return c.Create(ctx, o, opts...)
+		},
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+			wrote(o)
+			return c.Update(ctx, o, opts...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			wrote(o)
+			return c.Delete(ctx, o, opts...)
+		},
+	}
+	if os.Getenv(realManagement) != "" {
+		return interceptor.NewClient(realStore(t), told)
+	}
+	return fake.NewClientBuilder().WithScheme(newScheme(t)).
+		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}).
+		WithObjects(seed()...).WithInterceptorFuncs(told).Build()
+}
+
+// newScheme has the kinds that the front end reads and writes.
+func newScheme(t testing.TB) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -118,23 +160,7 @@ func newStore(t testing.TB, wrote func(client.Object)) client.WithWatch {
 			t.Fatal(err)
 		}
 	}
-	return fake.NewClientBuilder().WithScheme(scheme).
-		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}).
-		WithObjects(seed()...).
-		WithInterceptorFuncs(interceptor.Funcs{
-			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-				wrote(o)
-				return c.Create(ctx, o, opts...)
-			},
-			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-				wrote(o)
-				return c.Update(ctx, o, opts...)
-			},
-			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
-				wrote(o)
-				return c.Delete(ctx, o, opts...)
-			},
-		}).Build()
+	return scheme
 }
 
 // signingKey is the Secret of the keys that sign tokens, as a first start makes

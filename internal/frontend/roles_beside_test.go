@@ -13,12 +13,13 @@ func TestARoleGivenAndTakenThroughOneFrontEndActsAtAnotherWithinSeconds(t *testi
 	r, now := clocked(t)
 	r.group()
 	clock := func() time.Time { return *now }
-	other := newRig(t, func(c *frontend.Config) { // a second front end on the same store
+	other := &rig{t: t, store: r.store, history: r.history} // a second front end on the same store
+	other.serve(frontend.Config{History: r.history}, func(c *frontend.Config) {
 		tokens, err := identity.NewService(t.Context(), identity.Options{Client: r.store, TenantID: tenantID, PublicURL: c.PublicURL, Now: clock})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Client, c.Tokens, c.Now = r.store, tokens, clock
+		c.Tokens, c.Now = tokens, clock
 	})
 	const soon = 3 * time.Second
 	read := func() int {

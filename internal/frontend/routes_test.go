@@ -251,7 +251,7 @@ func routed(t *testing.T) (*rig, *accessLog, []arm.Route) {
 	if err := r.store.Create(t.Context(), keys); err != nil {
 		t.Fatal(err)
 	}
-	routes, err := frontend.RoutesOf(r.server.Config.Handler)
+	routes, err := frontend.RoutesOf(r.handler)
 	if err != nil {
 		t.Fatal(err)
 	}

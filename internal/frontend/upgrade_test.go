@@ -147,6 +147,7 @@ func TestALiftedUpgradeCannotBeTakenBack(t *testing.T) {
 }
 
 func TestADeprecatedAPIInUseBlocksAMinorUnlessItIsForced(t *testing.T) {
+	inMemory(t, "its control plane has a status and no spec")
 	r := made(t)
 	plane := &containerservicev1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Name: r.cluster().Spec.Incarnation}}
 	plane.Status.DeprecatedAPIs = []containerservicev1alpha1.DeprecatedAPI{{

@@ -148,7 +148,7 @@ func TestEveryAPIVersionHasItsOwnNamesAndDefaults(t *testing.T) {
 			t.Errorf("%s: %v (pools %v and %v), want %v", version, got, inCluster, onPool, want)
 		}
 	}
-	for version, mode := range map[string]string{"2019-10-01": "System", "2025-02-01": "User"} {
+	for version, mode := range map[string]string{"2020-02-01": "System", "2020-03-01": "User"} {
 		if a := r.call(http.MethodPut, strings.Replace(clusterPath, "/demo", "/other", 1)+"?api-version="+version, `{"location":"local","properties":{"agentPoolProfiles":[{"name":"a","count":1}]}}`); (a.status == http.StatusCreated) != (mode == "System") {
 			t.Errorf("%s: a pool without a mode: %d %s", version, a.status, a.raw)
 		}

@@ -3,8 +3,12 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +18,8 @@ import (
 
 // TestProcessesShareAClusterAsTheirManagementAPI starts three processes on a
 // cluster that Berth made, kills two of them in the middle of a creation, the
-// leader of the controllers among them, and looks that nothing is lost.
+// leader of the controllers among them, and looks that nothing is lost. The
+// processes have no more rights than the page for operators gives them.
 func TestProcessesShareAClusterAsTheirManagementAPI(t *testing.T) {
 	management := newCluster(t, "management")
 	dir, err := os.MkdirTemp("", "berth-e2e-shared-")
@@ -25,9 +30,11 @@ func TestProcessesShareAClusterAsTheirManagementAPI(t *testing.T) {
 	if err := os.Chmod(dir, 0o711); err != nil { // control planes run under ids of their own and have to pass
 		t.Fatal(err)
 	}
-	first := join(t, management, filepath.Join(dir, "first"), "all")
-	second := join(t, management, filepath.Join(dir, "second"), "control")
-	third := join(t, management, filepath.Join(dir, "third"), "frontend")
+	management.must(t, "apply", "-f", "../../examples/shared-management/rights.yaml")
+	all, front := restricted(t, management, dir, "berth"), restricted(t, management, dir, "berth-frontend")
+	first := join(t, all, filepath.Join(dir, "first"), "all")
+	second := join(t, all, filepath.Join(dir, "second"), "control")
+	third := join(t, front, filepath.Join(dir, "third"), "frontend")
 
 	third.must(t, "group", "create", "-n", "shared")
 	for name, i := range map[string]*install{"first": first, "second": second} {
@@ -61,8 +68,48 @@ func TestProcessesShareAClusterAsTheirManagementAPI(t *testing.T) {
 	}
 }
 
+// restricted is the kubeconfig of a service account of a cluster, which can do
+// what the account can and nothing else.
+func restricted(t *testing.T, management *cluster, dir, account string) (kubeconfig string) {
+	t.Helper()
+	content, err := os.ReadFile(management.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimSpace(management.must(t, "create", "token", account, "-n", "berth-system", "--duration", "24h"))
+	user := regexp.MustCompile(`(?m)^( +)client-(?:certificate|key)-data: .*\n`)
+	if !user.Match(content) {
+		t.Fatalf("the kubeconfig has no client certificate:\n%.300s", content)
+	}
+	indent := user.FindSubmatch(content)[1]
+	content = user.ReplaceAll(content, nil)
+	content = append(bytes.TrimRight(content, "\n"), []byte("\n"+string(indent)+"token: "+token+"\n")...)
+	kubeconfig = filepath.Join(dir, account+".kubeconfig")
+	if err := os.WriteFile(kubeconfig, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if who := (&cluster{kubeconfig: kubeconfig}).must(t, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"); who != "system:serviceaccount:berth-system:"+account {
+		t.Fatalf("the kubeconfig is that of %s", who)
+	}
+	return kubeconfig
+}
+
+// TestTheServiceTestsHoldOnASharedManagementAPI runs the tests of the front end
+// once more: two front ends take turns, on a cluster that Berth made.
+func TestTheServiceTestsHoldOnASharedManagementAPI(t *testing.T) {
+	management := newCluster(t, "services")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, "go", "test", "-count", "1", "-parallel", "1", "-timeout", "10m", "-skip", "^Fuzz", "./internal/frontend")
+	command.Dir = "../.."
+	command.Env = append(os.Environ(), "BERTH_TEST_MANAGEMENT_KUBECONFIG="+management.kubeconfig)
+	if printed, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, printed)
+	}
+}
+
 // join starts a process on a cluster as its management API.
-func join(t *testing.T, management *cluster, home, role string) *install {
+func join(t *testing.T, kubeconfig, home, role string) *install {
 	t.Helper()
 	i := &install{program: service.program, home: home}
 	t.Cleanup(func() {
@@ -70,7 +117,7 @@ func join(t *testing.T, management *cluster, home, role string) *install {
 			t.Errorf("taking %s down: %v\n%s", role, err, said)
 		}
 	})
-	i.must(t, "up", "--detach", "--management-kubeconfig", management.kubeconfig, "--role", role)
+	i.must(t, "up", "--detach", "--management-kubeconfig", kubeconfig, "--role", role)
 	return i
 }
 

@@ -19,8 +19,9 @@ import (
 // it read is still so when it writes. Each therefore reserves what a cluster is
 // about to take in one object that all have in common, under the version of it
 // that it read before it counted: whoever counted the same room meanwhile is
-// told to count again. A reservation ends when its cluster shows the demand, or
-// by its time, if the front end died in between.
+// told to count again. A reservation ends when its cluster shows the demand or was
+// written since, by which the write that it was for came or cannot come any
+// more, or by its time, if the front end died in between.
 const (
 	ledgerName = "capacity-reservations"
 	// reservationLifetime is longer than any write of a request can take.
@@ -32,6 +33,8 @@ type reservation struct {
 	CPUs      int64     `json:"cpus"`
 	MemoryMiB int64     `json:"memoryMiB"`
 	Until     time.Time `json:"until"`
+	// Generation is the cluster's when the room was counted, 0 if it is new.
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // readLedger reads what is reserved. It has to come before the clusters are
@@ -51,15 +54,16 @@ func (p *Provider) readLedger(ctx context.Context) (*corev1.ConfigMap, error) {
 // pending is what clusters will take beyond what they show, without one of them.
 // What counts no longer is dropped from the ledger.
 func (p *Provider) pending(ledger *corev1.ConfigMap, clusters []containerservicev1alpha1.ManagedCluster, except string) amount {
-	shown := map[string]amount{}
+	shown, generations := map[string]amount{}, map[string]int64{}
 	for i := range clusters {
-		shown[clusters[i].Name] = demand(&clusters[i])
+		shown[clusters[i].Name], generations[clusters[i].Name] = demand(&clusters[i]), clusters[i].Generation
 	}
 	var sum amount
 	for name, text := range ledger.Data {
 		var r reservation
 		now := shown[name]
-		if json.Unmarshal([]byte(text), &r) != nil || !r.Until.After(p.Now()) || now.cpus >= r.CPUs && now.memoryMiB >= r.MemoryMiB {
+		if json.Unmarshal([]byte(text), &r) != nil || !r.Until.After(p.Now()) || generations[name] > r.Generation ||
+			now.cpus >= r.CPUs && now.memoryMiB >= r.MemoryMiB {
 			delete(ledger.Data, name)
 			continue
 		}
@@ -76,14 +80,15 @@ func (p *Provider) admitRoom(ctx context.Context, old, next *containerservicev1a
 		return err
 	}
 	var before amount
+	var generation int64
 	if old != nil {
-		before = demand(old)
+		before, generation = demand(old), old.Generation
 	}
 	after := demand(next)
 	if after.cpus <= before.cpus && after.memoryMiB <= before.memoryMiB {
 		return nil
 	}
-	text, err := json.Marshal(reservation{after.cpus, after.memoryMiB, p.Now().Add(reservationLifetime).UTC()})
+	text, err := json.Marshal(reservation{after.cpus, after.memoryMiB, p.Now().Add(reservationLifetime).UTC(), generation})
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,12 @@ func apiVersions() []string {
 // firstETagVersion is the first api-version whose bodies have eTag.
 const firstETagVersion = "2024-09-01"
 
-// firstModeVersion is the first api-version whose pools have a mode, and
-// firstBaseVersion the first that calls the SKU Base and the paid tier Standard.
+// firstModeVersion is the first api-version whose pools have a mode (that of
+// the models of azure-mgmt-containerservice 21.1.0), and
+// firstBaseVersion the first that calls the SKU Base and the paid tier Standard
+// (the page of AKS on pricing tiers).
 const (
-	firstModeVersion = "2020-01-01"
+	firstModeVersion = "2020-03-01"
 	firstBaseVersion = "2023-02-01"
 )
 
