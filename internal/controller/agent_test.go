@@ -47,7 +47,7 @@ func (w *world) agent() (changed bool) {
 				w.setTrue(plane, &plane.Status.Conditions, containerservicev1.ConditionReleaseReady, containerservicev1.ConditionUpToDate)
 				w.runs(plane)
 			}
-		}) || changed
+		}) || w.reanchor(plane) || changed
 	}
 	var networks networkv1.VirtualNetworkList
 	must(w.t, w.api.List(ctx, &networks))
@@ -83,6 +83,22 @@ func (w *world) agent() (changed bool) {
 		}) || changed
 	}
 	return changed
+}
+
+// reanchor begins anew, as the host agent does, what a clock that was set back
+// makes a time to come.
+func (w *world) reanchor(plane *containerservicev1.ControlPlane) bool {
+	w.t.Helper()
+	now, again := metav1.NewTime(w.clock.Now()), false
+	for _, since := range []**metav1.Time{&plane.Status.HealthySince, &plane.Status.VersionSince} {
+		if *since != nil && (*since).After(now.Time) {
+			*since, again = &now, true
+		}
+	}
+	if again {
+		w.settled(w.api.Status().Update(context.Background(), plane))
+	}
+	return again
 }
 
 // observe lets go of what is deleted, and writes the status of what changed.
@@ -227,7 +243,8 @@ func (w *world) alive() corev1.NodeCondition {
 // restarted says that a machine was started since its node told its status.
 func (w *world) restarted(machine *containerservicev1.Machine, node *corev1.Node) bool {
 	started := apimeta.FindStatusCondition(machine.Status.Conditions, containerservicev1.ConditionProvisioned)
-	return len(node.Status.Conditions) > 0 && node.Status.Conditions[0].LastHeartbeatTime.Time.Before(started.LastTransitionTime.Time)
+	since := started.LastTransitionTime.Time
+	return len(node.Status.Conditions) > 0 && !since.After(w.clock.Now()) && node.Status.Conditions[0].LastHeartbeatTime.Time.Before(since)
 }
 
 // request reads a certificate request, nil if there is none.

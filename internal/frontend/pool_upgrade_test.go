@@ -15,6 +15,8 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	hostv1alpha1 "berth.dev/berth/api/host/v1alpha1"
 	"berth.dev/berth/internal/frontend"
+	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/upgrade"
 )
 
@@ -138,6 +140,50 @@ func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 			check(t, a, c.want)
 			if (r.writes == 0) != (c.want.status != http.StatusOK) {
 				t.Errorf("%d objects were written for the answer %d", r.writes, a.status)
+			}
+		})
+	}
+}
+
+func TestAnImageUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
+	guarded := []client.Object{
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: map[string]string{upgrade.PoolLabel: "nodepool1"}}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{NodeName: "node"}},
+		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "tight"},
+			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}},
+	}
+	for name, c := range map[string]struct {
+		tenant []client.Object
+		image  string
+		pods   string
+		cpus   int32
+		want   want
+	}{
+		"a budget that allows nothing": {guarded, "old", "10.244.0.0/16", 16, want{400, "UnsatisfiablePDB", "", "default/tight"}},
+		"no room for the surge":        {nil, "old", "10.244.0.0/16", 2, want{400, "AllocationFailed", "", "no room for 1 more nodes"}},
+		"no address for the surge":     {nil, "old", "10.244.0.0/24", 16, want{400, "InsufficientSubnetSize", "", "room for 1 nodes, of which 1 are taken"}},
+		"nothing in the way":           {nil, "old", "10.244.0.0/16", 16, want{202, "", "", ""}},
+		"nothing to do":                {guarded, release.NodeImageName, "10.244.0.0/24", 2, want{200, "", "", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := behind(t, c.tenant...)
+			r.capacity(c.cpus)
+			cluster := r.cluster()
+			cluster.Spec.Network.PodCIDR = c.pods
+			if err := r.store.Update(t.Context(), cluster); err != nil {
+				t.Fatal(err)
+			}
+			pool := cluster.Spec.AgentPools[0]
+			machine := &containerservicev1alpha1.Machine{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: containerservicev1alpha1.MachineSpec{
+				ClusterName: cluster.Name, AgentPoolName: naming.AgentPool(pool.Name, pool.Incarnation), NodeName: "node",
+			}, Status: containerservicev1alpha1.MachineStatus{NodeImage: c.image}}
+			if err := r.store.Create(t.Context(), machine); err != nil {
+				t.Fatal(err)
+			}
+			r.writes = 0
+			check(t, r.call(http.MethodPost, poolCall("/upgradeNodeImageVersion"), ""), c.want)
+			if (r.writes == 0) != (c.want.status != http.StatusAccepted) {
+				t.Errorf("%d objects were written", r.writes)
 			}
 		})
 	}

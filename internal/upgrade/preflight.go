@@ -20,6 +20,7 @@ const (
 	CodeDeprecatedAPI    = "UpgradeBlockedOnDeprecatedAPIUsage"
 	CodeVersionSkew      = "NodePoolMcVersionIncompatible"
 	CodeCapacity         = "AllocationFailed"
+	CodeAddresses        = "InsufficientSubnetSize"
 )
 
 // DeprecatedFor is how long the use of a deprecated API blocks an upgrade.
@@ -48,10 +49,12 @@ type Plan struct {
 // Pool is one pool of a plan.
 type Pool struct {
 	Name, From, To string
+	// Replaced says that the nodes are replaced although their version stays.
+	Replaced bool
 }
 
 // Moves says that the pool's nodes would be replaced.
-func (p Pool) Moves() bool { return p.From != p.To }
+func (p Pool) Moves() bool { return p.Replaced || p.From != p.To }
 
 // Facts are what is known of the cluster.
 type Facts struct {

@@ -64,7 +64,7 @@ func codes(findings []Finding) (codes []string) {
 
 func TestPreflightNamesAllThatStandsInTheWay(t *testing.T) {
 	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	pools := func(one, two string) []Pool { return []Pool{{"one", "1.35.4", one}, {"two", "1.35.4", two}} }
+	pools := func(one, two string) []Pool { return []Pool{{Name: "one", From: "1.35.4", To: one}, {Name: "two", From: "1.35.4", To: two}} }
 	for name, c := range map[string]struct {
 		plan Plan
 		want []string
@@ -85,7 +85,7 @@ func TestPreflightNamesAllThatStandsInTheWay(t *testing.T) {
 }
 
 func TestABudgetThatAllowsADisruptionOrHasNoPodThereIsNotInTheWay(t *testing.T) {
-	plan := Plan{"1.36.3", "1.36.3", []Pool{{"one", "1.35.4", "1.36.3"}}}
+	plan := Plan{"1.36.3", "1.36.3", []Pool{{Name: "one", From: "1.35.4", To: "1.36.3"}}}
 	for name, change := range map[string]func(*Facts){
 		"allows one":           func(f *Facts) { f.Budgets[0].Status.DisruptionsAllowed = 1 },
 		"the pod is done":      func(f *Facts) { f.Pods[0].Status.Phase = corev1.PodSucceeded },

@@ -39,6 +39,8 @@ func (s *scope) advance(slot *slot) (next *v1alpha1.MachineDrain, done bool) {
 		return s.wish(wish.Then), false
 	case wish.GivenUp != "":
 		return wish, false
+	case left > s.pool.Spec.Profile.UpgradeSettings.DrainTimeout(): // the clock was set back, or the timeout is another one
+		return s.wish(wish.Then), false
 	case left > 0:
 		s.look(left)
 		return wish, false

@@ -106,7 +106,7 @@ func (s *scope) renewed() (renewed, stuck []*slot) {
 	for _, slot := range s.staying() {
 		switch operation := s.operation(); {
 		case s.isOutdated(slot):
-		case operation != nil && slot.machine != nil && !slot.isReady() &&
+		case operation != nil && slot.machine != nil && !slot.isReady() && !operation.StartTime.After(s.now) && // else the clock was set back
 			operation.StartTime.Sub(slot.machine.CreationTimestamp.Time) > readyTimeout:
 			stuck = append(stuck, slot)
 		default:
@@ -183,7 +183,7 @@ func (s *scope) soaked(slot *slot) (left time.Duration, ok bool) {
 		return 0, false
 	}
 	since := apimeta.FindStatusCondition(slot.machine.Status.Conditions, v1alpha1.ConditionNodeReady)
-	if since == nil {
+	if since == nil || since.LastTransitionTime.After(s.now) { // the clock was set back since: nobody knows how long it is
 		return 0, true
 	}
 	left = since.LastTransitionTime.Add(s.pool.Spec.Profile.UpgradeSettings.Soak()).Sub(s.now)

@@ -28,6 +28,9 @@ func (p *node) fresh(ctx context.Context, s *scope) (reconcile.Result, error) {
 		return reconcile.Result{}, nil
 	}
 	since := started.LastTransitionTime.Time
+	if since.After(s.now) { // the clock was set back: nothing that is said now would be later
+		return reconcile.Result{}, nil
+	}
 	for _, c := range s.node.Status.Conditions {
 		if c.Type == corev1.NodeReady && !c.LastHeartbeatTime.Time.Before(since) {
 			return reconcile.Result{}, nil

@@ -26,7 +26,11 @@ func (s *scope) registers() time.Duration {
 		!v1alpha1.ConditionTrue(conditions, v1alpha1.ConditionNetworked) || apimeta.FindStatusCondition(conditions, v1alpha1.ConditionNodeReady) != nil {
 		return 0
 	}
-	return max(up.LastTransitionTime.Add(registerTime).Sub(s.now), 0)
+	left := up.LastTransitionTime.Add(registerTime).Sub(s.now)
+	if left > registerTime { // the clock was set back
+		return 0
+	}
+	return max(left, 0)
 }
 
 // writeStatus computes the conditions that are this controller's and writes

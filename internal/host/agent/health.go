@@ -8,8 +8,12 @@ import (
 )
 
 // writeVersion tells what an API server says that it is; one that does not
-// answer is what it was.
+// answer is what it was. A time that is still to come is of a clock that was set
+// back since: it begins anew now.
 func writeVersion(status *containerservice.ControlPlaneStatus, seen controlplane.Status, now metav1.Time) {
+	if toCome(status.VersionSince, now) {
+		status.VersionSince = &now
+	}
 	if seen.Version == "" || status.VersionSince != nil && seen.Version == status.Version && seen.EmulatedVersion == status.EmulatedVersion {
 		return
 	}
@@ -30,9 +34,12 @@ func writeHealth(status *containerservice.ControlPlaneStatus, before []container
 		same = same && c.PID == former[c.Name]
 	}
 	switch {
-	case !ready && status.UnhealthySince == nil:
+	case !ready && (status.UnhealthySince == nil || toCome(status.UnhealthySince, now)):
 		status.HealthySince, status.UnhealthySince = nil, &now
-	case ready && (status.HealthySince == nil || !same):
+	case ready && (status.HealthySince == nil || !same || toCome(status.HealthySince, now)):
 		status.HealthySince, status.UnhealthySince = &now, nil
 	}
 }
+
+// toCome says that a time has not been yet.
+func toCome(t *metav1.Time, now metav1.Time) bool { return t != nil && t.After(now.Time) }

@@ -46,6 +46,11 @@ func TestHealthBeginsAnewWheneverAComponentIsAnotherProcess(t *testing.T) {
 	expect("the API server does not answer", -1, 5)
 	look(6, true, 1, 3)
 	expect("it answers again", 6, -1)
+	look(1, true, 1, 3)
+	expect("the clock was set back", 1, -1)
+	look(2, false, 1, 3)
+	look(0, false, 1, 3)
+	expect("the clock was set back while it did not answer", -1, 0)
 }
 
 func TestTheTimeOfAVersionIsWhenItWasFirstSeen(t *testing.T) {
@@ -61,5 +66,9 @@ func TestTheTimeOfAVersionIsWhenItWasFirstSeen(t *testing.T) {
 	writeVersion(status, controlplane.Status{Version: "1.36.3"}, later)
 	if status.EmulatedVersion != "" || !status.VersionSince.Equal(&later) {
 		t.Errorf("after the lift: %+v", status)
+	}
+	writeVersion(status, controlplane.Status{Version: "1.36.3"}, now) // the clock was set back
+	if status.Version != "1.36.3" || !status.VersionSince.Equal(&now) {
+		t.Errorf("after the clock was set back: %+v", status)
 	}
 }

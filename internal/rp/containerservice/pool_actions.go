@@ -64,19 +64,31 @@ func (p *Provider) rollBackPool(w http.ResponseWriter, r *arm.Request) error {
 	})
 }
 
-// upgradeNodeImage replaces the nodes that are not of the newest node image.
+// upgradeNodeImage replaces the nodes that are not of the newest node image,
+// once nothing is found that would hold that up.
 func (p *Provider) upgradeNodeImage(w http.ResponseWriter, r *arm.Request) error {
 	_, machines, err := p.machines(r)
 	if err != nil {
 		return err
 	}
-	return p.act(w, r, meta.VerbUpgradeNodeImage, func(_ *draft, pool *containerservicev1alpha1.AgentPoolProfile) (bool, error) {
+	return p.act(w, r, meta.VerbUpgradeNodeImage, func(d *draft, pool *containerservicev1alpha1.AgentPoolProfile) (bool, error) {
 		old := false
 		for _, machine := range machines {
 			old = old || machine.Status.NodeImage != release.NodeImageName
 		}
 		pool.NodeImageVersion = release.NodeImageName
-		return old, nil
+		if !old || d.old.Spec.ForcesUpgrade(p.Now()) {
+			return old, nil
+		}
+		known, err := p.readFacts(r.Context(), d.old.Name)
+		if err != nil {
+			return false, err
+		}
+		findings, err := p.preflight(r.Context(), d.old, d.next, known, pool.Name)
+		if err == nil && len(findings) > 0 {
+			err = blockedBy(findings)
+		}
+		return err == nil, err
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -21,8 +23,9 @@ import (
 
 type finding = upgrade.Finding
 
-// preflight finds what stands in the way of an upgrade.
-func (p *Provider) preflight(ctx context.Context, old, next *containerservicev1alpha1.ManagedCluster, known facts) ([]finding, error) {
+// preflight finds what stands in the way of an upgrade. The nodes of the pools
+// that are named are replaced, whether their version changes or not.
+func (p *Provider) preflight(ctx context.Context, old, next *containerservicev1alpha1.ManagedCluster, known facts, replaced ...string) ([]finding, error) {
 	projections, err := p.pools(ctx)
 	if err != nil {
 		return nil, err
@@ -30,7 +33,7 @@ func (p *Provider) preflight(ctx context.Context, old, next *containerservicev1a
 	plan := upgrade.Plan{From: old.ServedVersion(), To: next.Spec.KubernetesVersion}
 	moves := false
 	for _, profile := range old.Spec.AgentPools {
-		pool := upgrade.Pool{Name: profile.Name, From: profile.OrchestratorVersion, To: profile.OrchestratorVersion}
+		pool := upgrade.Pool{Name: profile.Name, From: profile.OrchestratorVersion, To: profile.OrchestratorVersion, Replaced: slices.Contains(replaced, profile.Name)}
 		if wanted := next.AgentPool(profile.Name); wanted != nil {
 			pool.To = wanted.OrchestratorVersion
 		}
@@ -54,7 +57,8 @@ func (p *Provider) preflight(ctx context.Context, old, next *containerservicev1a
 			return nil, err
 		}
 	}
-	return append(upgrade.Preflight(plan, facts), surgeRoom(old, next, known)...), nil
+	findings := append(upgrade.Preflight(plan, facts), surgeRoom(old, next, known, replaced)...)
+	return append(findings, addressRoom(old, next, projections[old.Name], replaced)...), nil
 }
 
 // readTenant reads what could hold up the drain of nodes from the cluster itself.
@@ -97,31 +101,68 @@ func (p *Provider) dialTenant(ctx context.Context, cluster *containerservicev1al
 	})
 }
 
+// surge is how many nodes of a pool come in addition while its nodes are replaced.
+func surge(old *containerservicev1alpha1.ManagedCluster, pool *containerservicev1alpha1.AgentPoolProfile, replaced []string) int32 {
+	before := old.AgentPool(pool.Name)
+	if before == nil || before.Count == 0 || before.OrchestratorVersion == pool.OrchestratorVersion && !slices.Contains(replaced, pool.Name) {
+		return 0
+	}
+	return pool.UpgradeSettings.Surge(before.Count)
+}
+
 // surgeRoom finds pools for whose additional nodes during an upgrade the hosts
 // have no room: all pools of an upgrade are replaced at the same time.
-func surgeRoom(old, next *containerservicev1alpha1.ManagedCluster, f facts) (findings []finding) {
+func surgeRoom(old, next *containerservicev1alpha1.ManagedCluster, f facts, replaced []string) (findings []finding) {
 	if !f.reported || old.Stopped() {
 		return nil
 	}
 	taken := f.others.plus(demand(old))
-	for _, pool := range next.Spec.AgentPools {
-		before := old.AgentPool(pool.Name)
-		if before == nil || before.OrchestratorVersion == pool.OrchestratorVersion || before.Count == 0 {
-			continue
-		}
+	for i := range next.Spec.AgentPools {
+		pool := &next.Spec.AgentPools[i]
 		size, _ := machine.SizeByName(pool.VMSize)
-		surge := int64(pool.UpgradeSettings.Surge(before.Count))
-		if surge == 0 {
+		more := int64(surge(old, pool, replaced))
+		if more == 0 {
 			continue
 		}
-		sum := taken.plus(amount{surge * int64(size.CPUs), surge * int64(size.MemoryMiB)})
+		sum := taken.plus(amount{more * int64(size.CPUs), more * int64(size.MemoryMiB)})
 		if sum.cpus > f.total.cpus || sum.memoryMiB > f.total.memoryMiB {
 			findings = append(findings, finding{Code: upgrade.CodeCapacity, Target: pool.Name, Message: fmt.Sprintf(
 				"The hosts have no room for %d more nodes of the agent pool '%s' (%s), which its upgrade needs for a while: they give out %d vCPUs and %d MiB, of which %d and %d are taken. Free some, lower maxSurge, or set maxSurge 0 with maxUnavailable 1.",
-				surge, pool.Name, pool.VMSize, f.total.cpus, f.total.memoryMiB, taken.cpus, taken.memoryMiB)})
+				more, pool.Name, pool.VMSize, f.total.cpus, f.total.memoryMiB, taken.cpus, taken.memoryMiB)})
 			continue
 		}
 		taken = sum
+	}
+	return findings
+}
+
+// addressRoom finds pools for whose additional nodes the cluster has no pod
+// ranges left. Nodes that are deallocated keep theirs, unless their pool is one of
+// those: then they go.
+func addressRoom(old, next *containerservicev1alpha1.ManagedCluster, projections map[string]*containerservicev1alpha1.AgentPool, replaced []string) (findings []finding) {
+	pods, err := netip.ParsePrefix(old.Spec.Network.PodCIDR)
+	if err != nil || pods.Bits() > nodePodBits {
+		return nil // such a cluster has no nodes
+	}
+	room, taken := 1<<(nodePodBits-pods.Bits()), countNodes(old.Spec.AgentPools)
+	for name, projection := range projections {
+		if pool := next.AgentPool(name); pool != nil && surge(old, pool, replaced) == 0 {
+			taken += int(projection.Status.DeallocatedCount)
+		}
+	}
+	for i := range next.Spec.AgentPools {
+		pool := &next.Spec.AgentPools[i]
+		more := int(surge(old, pool, replaced))
+		if more == 0 {
+			continue
+		}
+		if taken+more > room {
+			findings = append(findings, finding{Code: upgrade.CodeAddresses, Target: pool.Name, Message: fmt.Sprintf(
+				"The podCidr %s has room for %d nodes, of which %d are taken, and the upgrade of the agent pool '%s' needs %d more for a while. Remove nodes (also deallocated ones), lower maxSurge, or set maxSurge 0 with maxUnavailable 1.",
+				pods, room, taken, pool.Name, more)})
+			continue
+		}
+		taken += more
 	}
 	return findings
 }

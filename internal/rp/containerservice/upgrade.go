@@ -146,6 +146,11 @@ func (p *Provider) admitUpgrade(ctx context.Context, d *draft, known facts) erro
 	if err != nil || len(findings) == 0 {
 		return err
 	}
+	return blockedBy(findings).At(d.body.Path("properties.kubernetesVersion"))
+}
+
+// blockedBy is the refusal that names what was found.
+func blockedBy(findings []finding) *arm.Error {
 	details := make([]arm.Detail, 0, len(findings))
 	message := ""
 	for _, f := range findings {
@@ -156,8 +161,9 @@ func (p *Provider) admitUpgrade(ctx context.Context, d *draft, known facts) erro
 	if code == upgrade.CodeDeprecatedAPI {
 		code = "ValidationError" // the public service has it as a detail
 	}
-	return &arm.Error{Status: http.StatusBadRequest, Code: code, Message: "Preflight found what would block the upgrade; nothing was changed." + message,
-		Target: d.body.Path("properties.kubernetesVersion"), Details: details}
+	return &arm.Error{
+		Status: http.StatusBadRequest, Code: code, Message: "Preflight found what would block the upgrade; nothing was changed." + message, Details: details,
+	}
 }
 
 // admitRollback says why a cluster's upgrade cannot be taken back, nil if it can.
