@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -355,5 +356,69 @@ func powerStories() map[string]story {
 				w.ended("abort-stop", meta.OperationSucceeded)
 			},
 		},
+	}
+}
+
+// afterwards are what a caller may ask for once something gave up, with what has to be true then.
+func afterwards() map[string]func(w *world, nodes int) {
+	stop := func(w *world, nodes int) {
+		w.power("after", meta.VerbStop)
+		w.live()
+		w.ended("after", meta.OperationSucceeded)
+		w.stopped(len(w.machines()))
+		w.power("back", meta.VerbStart)
+		w.live()
+		w.ended("back", meta.OperationSucceeded)
+		w.consistent("demo", nodes)
+	}
+	return map[string]func(w *world, nodes int){
+		"stop": stop,
+		"start": func(w *world, nodes int) {
+			w.power("after", meta.VerbStart)
+			w.live()
+			w.ended("after", meta.OperationSucceeded)
+			w.consistent("demo", nodes)
+		},
+		"delete": func(w *world, _ int) {
+			w.delete("demo")
+			w.live()
+			if got := w.counts(); got != nothing {
+				w.t.Fatalf("left over: %s", got)
+			}
+		},
+	}
+}
+
+// TestWhatIsAskedForAfterAnAbortInAnyPhaseEndsWhole aborts each of the operations
+// on a cluster in its phases, and then asks for each of the others.
+func TestWhatIsAskedForAfterAnAbortInAnyPhaseEndsWhole(t *testing.T) {
+	for ask, begin := range asks() {
+		if ask == "scale" || ask == "shrink" {
+			continue // they are a pool's own; the cluster's operations are admitted after them
+		}
+		points := faultPoints(phases(t, ask))
+		for next, after := range afterwards() {
+			for i, n := range points {
+				if os.Getenv("BERTH_EVERY_PHASE") == "" && i != len(points)/2 {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s after %s aborted behind write %d", next, ask, n), func(t *testing.T) {
+					t.Parallel()
+					w := ready(t, ask)
+					begin(w)
+					w.budget = n
+					_ = w.settle() // to be cut off is the point
+					w.start()
+					if !w.abort(meta.ScopeCluster) {
+						return // it had ended
+					}
+					w.live()
+					if running := w.cluster("demo").Spec.Operations; len(running) > 0 {
+						t.Fatalf("still running: %+v", running)
+					}
+					after(w, 2)
+				})
+			}
+		}
 	}
 }
