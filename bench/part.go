@@ -35,6 +35,9 @@ func parts() []part {
 		{"rotate", func(ctx context.Context, scratch string, o options) ([]samples, error) {
 			return measureRotate(ctx, scratch, o.runs)
 		}},
+		{"density", func(ctx context.Context, scratch string, o options) ([]samples, error) {
+			return measureDensity(ctx, scratch, o.runs)
+		}},
 		{"restore", func(ctx context.Context, scratch string, o options) ([]samples, error) {
 			return measureRestore(ctx, scratch, o.runs)
 		}},
@@ -68,7 +71,18 @@ func measure(ctx context.Context, scratch string, o options) ([]samples, error) 
 }
 
 // onInstall tells a story on a fresh install with a cluster, and removes it.
-func onInstall(ctx context.Context, scratch string, create []string, tell func(t teller) error) (err error) {
+func onInstall(ctx context.Context, scratch string, create []string, tell func(t teller) error) error {
+	return onEmptyInstall(ctx, scratch, func(t teller) error {
+		if _, err := t.berth(ctx, append([]string{"aks", "create", "-g", "bench", "-n", "bench"}, create...)...); err != nil {
+			return err
+		}
+		return tell(t)
+	})
+}
+
+// onEmptyInstall tells a story on a fresh install with a resource group, which
+// accepts clusters without agent pools, and removes it.
+func onEmptyInstall(ctx context.Context, scratch string, tell func(t teller) error, up ...string) (err error) {
 	home, err := os.MkdirTemp(scratch, "home-")
 	if err != nil {
 		return err
@@ -83,7 +97,7 @@ func onInstall(ctx context.Context, scratch string, create []string, tell func(t
 		}
 	}()
 	for _, command := range [][]string{
-		{"up", "--detach"}, {"group", "create", "-n", "bench"}, append([]string{"aks", "create", "-g", "bench", "-n", "bench"}, create...),
+		append([]string{"up", "--detach", "--allow-no-agent-pools"}, up...), {"group", "create", "-n", "bench"},
 	} {
 		if _, err := t.berth(ctx, command...); err != nil {
 			return err

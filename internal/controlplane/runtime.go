@@ -68,6 +68,8 @@ type Status struct {
 	Outdated []string
 	// DatastoreOnly is true once etcd runs and nothing else does.
 	DatastoreOnly bool
+	// Queued is true while it has not been started because enough others are starting.
+	Queued bool
 	// Message says what it waits for while it is not ready.
 	Message string
 	// Components are the processes in start order.

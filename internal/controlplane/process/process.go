@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -60,8 +61,9 @@ type Runtime struct {
 	home       home.Home
 	supervisor string
 	cgroups    cgroup.Hierarchy
-	turns      *turns
-	followers  *followers
+	// turns are those of control planes that change, starts of those that start.
+	turns, starts *turns
+	followers     *followers
 }
 
 var _ controlplane.Runtime = (*Runtime)(nil)
@@ -69,7 +71,7 @@ var _ controlplane.Runtime = (*Runtime)(nil)
 // New makes a Runtime. It starts nothing.
 func New(options Options) *Runtime {
 	return &Runtime{
-		home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups, turns: newTurns(time.Now),
+		home: options.Home, supervisor: options.Supervisor, cgroups: options.Cgroups, turns: newTurns(time.Now, changesAtOnce), starts: newTurns(time.Now, startsAtOnce(runtime.NumCPU())),
 		followers: newFollowers(time.Now),
 	}
 }
@@ -81,6 +83,18 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err != nil {
 		return controlplane.Status{}, err
 	}
+	handle := supervise.Handle{
+		Dir: dir, Program: r.supervisor, CgroupPath: r.cgroup(desired.ID),
+		NetworkNamespace: desired.NetworkNamespace, UserID: desired.UserID,
+	}
+	last, lives, statusErr := handle.Status()
+	running, runningErr := handle.Running() // components outlive a supervisor that was killed
+	if err := errors.Join(statusErr, runningErr); err != nil {
+		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
+	}
+	if !r.mayStart(desired, running) {
+		return controlplane.Status{Queued: true, Message: "waits until other control planes of this host have started"}, nil
+	}
 	if err := r.ensureDir(desired, files); err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
@@ -90,18 +104,10 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	if err := r.cgroups.Create(r.cgroup(desired.ID), cgroup.Limits{Pids: maxTasks, CPUShares: cpuShares, MemoryBytes: memoryBytes}); err != nil {
 		return controlplane.Status{}, fmt.Errorf("control plane %s: %w", desired.ID, err)
 	}
-	handle := supervise.Handle{
-		Dir: dir, Program: r.supervisor, CgroupPath: r.cgroup(desired.ID),
-		NetworkNamespace: desired.NetworkNamespace, UserID: desired.UserID,
-	}
-	last, lives, err := handle.Status()
 	if !lives {
 		last = supervise.Status{} // what it says is of another time
 	}
-	if err == nil {
-		components, err = r.place(ctx, desired, components, last)
-	}
-	if err == nil {
+	if components, err = r.place(ctx, desired, components, last); err == nil {
 		former, _ := handle.Spec() // one that cannot be read is written anew
 		components = r.inTurn(desired, former, components, last)
 	}
@@ -117,6 +123,9 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 		return datastoreOnly(handle)
 	}
 	observed, err := observe(ctx, desired, status)
+	if observed.Ready {
+		r.starts.end(desired.ID)
+	}
 	if r.turns.waits(desired.ID) {
 		observed.Outdated = append(observed.Outdated, "all, after other control planes of this host")
 	}
@@ -127,6 +136,12 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 		err = r.sweep(desired.ID, files)
 	}
 	return observed, err
+}
+
+// mayStart says whether a control plane may start now, or runs already. One that
+// was starting when the process began has its turn.
+func (r *Runtime) mayStart(desired controlplane.Desired, running bool) bool {
+	return desired.DatastoreOnly || running || r.starts.take(desired.ID, false)
 }
 
 // datastoreOnly says whether etcd runs and nothing else does, as a supervisor
@@ -144,6 +159,7 @@ func (r *Runtime) Stop(ctx context.Context, id string) error {
 	if !controlplane.ValidID(id) {
 		return fmt.Errorf("stopping a control plane: %q is not an id", id)
 	}
+	r.starts.end(id)
 	handle, err := r.handle(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r.kill(ctx, id) // without a directory there is no order to keep

@@ -10,6 +10,12 @@ import (
 	"berth.dev/berth/internal/supervise"
 )
 
+// startsAtOnce is how many control planes of a host with so many cores may be
+// starting: one more than the cores, because each waits for itself now and then. All
+// at once they would be ready no sooner than the last of them, and what runs
+// already would have a fraction of a core for as long.
+func startsAtOnce(cores int) int { return cores + 1 }
+
 // The bounds of what changes on a host at the same time. A newer Berth may give
 // every control plane other flags: all at once, their successors would take the
 // memory of as many again, and the cores that those need who serve.
@@ -24,10 +30,11 @@ const (
 	turnSettles = 2 * time.Second
 )
 
-// turns says which control planes may change now. It is kept in memory alone:
+// turns says which control planes may change, or start, now. It is kept in memory alone:
 // who was changing when a process was killed is seen by its supervisor's status.
 type turns struct {
-	now func() time.Time
+	now    func() time.Time
+	atOnce int
 
 	mu      sync.Mutex
 	taken   map[string]turn
@@ -40,8 +47,8 @@ type turn struct {
 	quiet bool
 }
 
-func newTurns(now func() time.Time) *turns {
-	return &turns{now: now, taken: map[string]turn{}, waiting: map[string]bool{}}
+func newTurns(now func() time.Time, atOnce int) *turns {
+	return &turns{now: now, atOnce: atOnce, taken: map[string]turn{}, waiting: map[string]bool{}}
 }
 
 // take gives a control plane a turn if one is free; one that is changing already has it.
@@ -56,7 +63,7 @@ func (t *turns) take(id string, changing bool) bool {
 		}
 	}
 	has, held := t.taken[id]
-	if !changing && !held && others >= changesAtOnce {
+	if !changing && !held && others >= t.atOnce {
 		t.waiting[id] = true
 		return false
 	}

@@ -17,7 +17,7 @@ type board struct {
 
 func newBoard(t *testing.T) *board {
 	b := &board{t: t, now: time.Unix(0, 0)}
-	b.runtime = &Runtime{turns: newTurns(func() time.Time { return b.now })}
+	b.runtime = &Runtime{turns: newTurns(func() time.Time { return b.now }, changesAtOnce)}
 	return b
 }
 
@@ -89,5 +89,35 @@ func TestAControlPlaneThatDoesNotRunWaitsForNobody(t *testing.T) {
 	told := b.runtime.inTurn(controlplane.Desired{ID: "c"}, supervise.Spec{}, running("new"), supervise.Status{})
 	if len(told) != 1 || told[0].Command[1] != "new" {
 		t.Errorf("it is told %v", told)
+	}
+}
+
+func TestAFewControlPlanesStartAtATime(t *testing.T) {
+	b := newBoard(t)
+	b.runtime.starts = newTurns(func() time.Time { return b.now }, startsAtOnce(1))
+	may := func(id string, lives bool) bool { return b.runtime.mayStart(controlplane.Desired{ID: id}, lives) }
+	if !may("a", false) || !may("b", false) {
+		t.Fatal("the first two wait")
+	}
+	if may("c", false) || !may("a", true) || !may("old", true) {
+		t.Fatal("the third starts beside two, or one that runs waits")
+	}
+	b.now = b.now.Add(turnSettles)
+	b.runtime.starts.end("a") // it is ready
+	if !may("c", false) || may("d", false) {
+		t.Error("not exactly one more starts in the place of one that is ready")
+	}
+	b.now = b.now.Add(turnLasts)
+	if !may("d", false) {
+		t.Error("those that never become ready keep the others waiting for ever")
+	}
+}
+
+func TestAControlPlaneWhoseDataAreReplacedWaitsForNobody(t *testing.T) {
+	b := newBoard(t)
+	b.runtime.starts = newTurns(func() time.Time { return b.now }, 1)
+	b.runtime.mayStart(controlplane.Desired{ID: "a"}, false)
+	if !b.runtime.mayStart(controlplane.Desired{ID: "b", DatastoreOnly: true}, false) {
+		t.Error("its restore waits")
 	}
 }

@@ -59,6 +59,8 @@ type Dependencies struct {
 const (
 	// soon is the interval while a process is expected to become ready.
 	soon = 50 * time.Millisecond
+	// queued is the interval while others have to start first.
+	queued = 250 * time.Millisecond
 	// deleting is the interval while a driver takes something down.
 	deleting = 100 * time.Millisecond
 	// building is the interval while a release is built.

@@ -110,6 +110,8 @@ func (r *controlPlaneReconciler) ensure(ctx context.Context, object *containerse
 		return ctrl.Result{RequeueAfter: resync}
 	case !releaseReady.True:
 		return ctrl.Result{RequeueAfter: building}
+	case status.Queued:
+		return ctrl.Result{RequeueAfter: queued}
 	case ready.Reason == condition.ReasonError || networkReady.Reason == condition.ReasonError:
 		return ctrl.Result{RequeueAfter: retry}
 	default:
