@@ -239,18 +239,14 @@ func (w *world) deleteMachine(index int32) {
 func TestAKillBehindAnyWriteOfAPoolsOperationHeals(t *testing.T) {
 	heals(t, map[string]story{
 		"upgrade a pool": {
-			before: func(w *world) {
-				w.put("demo", 2)
-				w.live()
-				c := w.cluster("demo")
-				c.Spec.KubernetesVersion = newer
-				c.Spec.Operations = append(c.Spec.Operations, w.running(meta.ScopeCluster, "patch", meta.VerbUpgrade, c.Generation+1))
-				must(w.t, w.api.Update(context.Background(), c))
-				w.live()
-				w.pod("web", 0, "ReplicaSet")
-			},
-			event: func(w *world) { w.roll("roll", newer) },
-			check: func(w *world) { w.rolled(newer, 2); w.ended("roll", meta.OperationSucceeded) },
+			before: func(w *world) { aheadOfItsPool(w); w.pod("web", 0, "ReplicaSet") },
+			event:  func(w *world) { w.roll("roll", newer) },
+			check:  func(w *world) { w.rolled(newer, 2); w.ended("roll", meta.OperationSucceeded) },
+		},
+		"roll a pool back": {
+			before: func(w *world) { upgradedPool(w) },
+			event:  func(w *world) { w.roll("back", "1.35.4") },
+			check:  func(w *world) { w.rolled("1.35.4", 2); w.ended("back", meta.OperationSucceeded) },
 		},
 		"delete a machine": {
 			before: func(w *world) { w.put("demo", 3); w.live(); w.pod("web", 1, "ReplicaSet") },
@@ -264,4 +260,26 @@ func TestAKillBehindAnyWriteOfAPoolsOperationHeals(t *testing.T) {
 func (w *world) reconcile(l loop, name string) error {
 	_, err := l.reconcile(context.Background(), reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 	return err
+}
+
+// aheadOfItsPool is a cluster of two nodes whose control plane is a patch newer.
+func aheadOfItsPool(w *world) {
+	w.t.Helper()
+	w.put("demo", 2)
+	w.live()
+	c := w.cluster("demo")
+	c.Spec.KubernetesVersion = newer
+	c.Spec.Operations = append(c.Spec.Operations, w.running(meta.ScopeCluster, "patch", meta.VerbUpgrade, c.Generation+1))
+	must(w.t, w.api.Update(context.Background(), c))
+	w.live()
+}
+
+// upgradedPool is the same once the pool has followed.
+func upgradedPool(w *world) {
+	w.t.Helper()
+	aheadOfItsPool(w)
+	w.roll("roll", newer)
+	w.live()
+	w.ended("roll", meta.OperationSucceeded)
+	w.pod("web", w.machines()[0].Spec.Index, "ReplicaSet")
 }

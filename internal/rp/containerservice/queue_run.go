@@ -13,6 +13,7 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/rp/resources"
 )
 
 // errNotQueued says that somebody else took an operation out of the queue.
@@ -48,10 +49,15 @@ func (p *Provider) RunQueued(ctx context.Context, cluster *containerservicev1alp
 	again.replay = &replay{cluster: cluster.Name, queued: queued}
 	err = handle(&again)(discard{}, queuedRequest(ctx, cluster, queued))
 	var wait *waitError
-	if errors.As(err, &wait) {
+	var refused *arm.Error
+	switch {
+	case errors.As(err, &wait):
 		return false, true, nil
+	case errors.As(err, &refused) && refused.Code == resources.CodeConflict: // that it lost races is no verdict
+		return false, false, errors.New(refused.Message)
+	default:
+		return again.replay.started, false, err
 	}
-	return again.replay.started, false, err
 }
 
 // queuedRequest is the request as it came.

@@ -237,6 +237,9 @@ func (p *Provider) patchGroup(w http.ResponseWriter, r *arm.Request) error {
 	})
 }
 
+// CodeConflict is the code of a request that others were faster than too often.
+const CodeConflict = "Conflict"
+
 // RetryConflicts repeats a read, decision and write that met another writer.
 func RetryConflicts(attempt func() error) error {
 	var err error
@@ -246,7 +249,7 @@ func RetryConflicts(attempt func() error) error {
 			return err
 		}
 	}
-	return arm.NewError(http.StatusConflict, "Conflict", "The resource was changed by others at the same time. Repeat the request.")
+	return arm.NewError(http.StatusConflict, CodeConflict, "The resource was changed by others at the same time. Repeat the request.")
 }
 
 func validGroupName(name string) bool {
