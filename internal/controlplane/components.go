@@ -218,7 +218,7 @@ func (p plan) apiServer() supervise.Component {
 		"--audit-log-maxage=30",
 		"--audit-log-truncate-enabled=true",
 	)
-	server.Env = append(collector(serving), "BERTH_IDLE_GOGC=10") // what this means to it: kubernetes/kubernetes/apiserver.go
+	server.Env = collector(serving)
 	server.Gate = &supervise.Probe{TCP: p.private(etcdPort)}
 	// Some of them it watches itself; a successor has all of them from its start.
 	server.RestartOnChange = []string{
@@ -292,8 +292,8 @@ func (p plan) scheduler() supervise.Component {
 const (
 	// eager is for those who compute little.
 	eager = 25
-	// serving is for an API server that starts or has something to do: eager, it
-	// needs half as much processor time again until it is ready.
+	// serving is for an API server: eager, it needs half as much processor time
+	// again until it is ready.
 	serving = 40
 )
 
