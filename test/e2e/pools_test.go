@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +51,7 @@ func TestAPoolIsChangedScaledInStoppedAndDeletedUnderLoad(t *testing.T) {
 
 	c.blocked(t)
 
-	must(t, c.pool("scale", "-c", "1")...)
+	c.deallocated(t)
 	must(t, c.pool("stop")...)
 	if got := c.must(t, "get", "nodes", "-l", "agentpool=work", "-o", `jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}`); got == "True" {
 		c.eventually(t, time.Minute, func(got string) bool { return got != "True" }, "get", "nodes", "-l", "agentpool=work",
@@ -64,6 +65,34 @@ func TestAPoolIsChangedScaledInStoppedAndDeletedUnderLoad(t *testing.T) {
 	must(t, c.pool("delete")...)
 	if got := c.nodes(t); len(got) != 0 {
 		t.Errorf("nodes of the deleted pool: %v", got)
+	}
+}
+
+// deallocated lets the empty pool grow and shrink, with commands that wait for
+// those before them, keeps the node that is too many, and starts it again.
+func (c *cluster) deallocated(t *testing.T) {
+	t.Helper()
+	must(t, c.pool("scale", "-c", "2", "--no-wait")...)
+	must(t, c.pool("update", "--scale-down-mode", "Deallocate", "--queue")...)
+	before := c.nodes(t)
+	if len(before) != 2 {
+		t.Errorf("once the queued command has ended there are the nodes %v", before)
+	}
+	must(t, c.pool("scale", "-c", "1")...)
+	c.eventually(t, 2*time.Minute, func(got string) bool { return strings.Count(got, "True") == 1 && strings.Count(got, "true") == 1 },
+		"get", "nodes", "-l", "agentpool=work", "-o", `jsonpath={range .items[*]}{.spec.unschedulable} {.status.conditions[?(@.type=="Ready")].status} {end}`)
+	if got := c.nodes(t); !slices.Equal(got, before) {
+		t.Errorf("the deallocated node is not registered any more: %v", got)
+	}
+	must(t, c.pool("scale", "-c", "2")...)
+	c.must(t, "wait", "--for=condition=Ready", "node", "-l", "agentpool=work", "--timeout=10s")
+	if got := c.nodes(t); !slices.Equal(got, before) {
+		t.Errorf("the deallocated node was not started again: %v, want %v", got, before)
+	}
+	must(t, c.pool("scale", "-c", "1")...)
+	must(t, c.pool("update", "--scale-down-mode", "Delete")...)
+	if got := c.nodes(t); len(got) != 1 {
+		t.Errorf("the deallocated node was not removed: %v", got)
 	}
 }
 
