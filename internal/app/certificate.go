@@ -2,59 +2,58 @@ package app
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/serviceca"
 )
 
 // certificateValidity is that of the front end's certificate; it is renewed
 // when a third of it is left, without a restart.
 const certificateValidity = 90 * 24 * time.Hour
 
-// ensureAuthority reads the install's own CA, or makes it. Its certificate is
-// for everyone to read, its key for no one else.
+// ensureAuthority reads the install's own CA, or makes it.
 func ensureAuthority(h home.Home) (pki.Authority, error) {
-	keyFile := filepath.Join(h.IdentityDir(), "ca.key")
-	certificate, certificateErr := os.ReadFile(h.CAFile())
-	key, keyErr := os.ReadFile(keyFile)
-	switch {
-	case certificateErr == nil && keyErr == nil:
-		return pki.ParseAuthority(certificate, key)
-	case !errors.Is(certificateErr, fs.ErrNotExist) || keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist):
-		// A certificate without its key is not replaced: clients trust it.
-		return pki.Authority{}, fmt.Errorf("reading the service's CA: %w", errors.Join(certificateErr, keyErr))
-	}
-	authority, err := pki.NewAuthority("Berth "+h.Instance, time.Now())
-	if err != nil {
-		return pki.Authority{}, fmt.Errorf("making the service's CA: %w", err)
-	}
-	if key, err = authority.KeyPEM(); err != nil {
-		return pki.Authority{}, fmt.Errorf("making the service's CA: %w", err)
-	}
-	if err := home.WriteFile(keyFile, key, 0o600); err != nil {
-		return pki.Authority{}, err
-	}
-	return authority, home.WriteFile(h.CAFile(), authority.CertificatePEM(), 0o644)
+	current, err := serviceca.New(h).Ensure(time.Now())
+	return current.Authority, err
 }
 
-// certificates issues the front end's certificate and renews it in time.
+// certificates issues the front end's certificate, renews it in time, and issues
+// it anew when the service's CA is replaced beside it.
 type certificates struct {
 	authority pki.Authority
 	leaf      pki.Leaf
 	now       func() time.Time
+	// keeper says what the authority is now; nil if it stays as it is.
+	keeper *serviceca.Keeper
 
 	mu      sync.Mutex
 	current *tls.Certificate
+	// version is the keeper's that authority and cross are of.
+	version string
+	cross   []byte
+}
+
+// look takes an authority over that replaced the one that is known. One that is
+// half written is looked at again with the next connection.
+func (c *certificates) look() {
+	if c.keeper == nil {
+		return
+	}
+	version := c.keeper.Version()
+	if version == c.version {
+		return
+	}
+	if now, err := c.keeper.Load(); err == nil {
+		c.authority, c.cross, c.version, c.current = now.Authority, now.Cross, version, nil
+	}
 }
 
 // newCertificates names the front end: on loopback, on the edge, by its public
@@ -89,6 +88,7 @@ func newCertificates(authority pki.Authority, o Options, edge netip.Addr) *certi
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.look()
 	if c.current != nil && c.current.Leaf.NotAfter.Sub(c.now()) > certificateValidity/3 {
 		return c.current, nil
 	}
@@ -96,7 +96,7 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("issuing the service's certificate: %w", err)
 	}
-	pair, err := tls.X509KeyPair(certificate, key)
+	pair, err := tls.X509KeyPair(slices.Concat(certificate, c.cross), key)
 	if err != nil {
 		return nil, fmt.Errorf("issuing the service's certificate: %w", err)
 	}

@@ -31,6 +31,7 @@ import (
 	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/preflight"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/serviceca"
 )
 
 // ErrPreflight says that the host lacks something; the message names it all.
@@ -240,7 +241,9 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 		return err
 	}
 	server := newServer(handler, d.log)
-	server.TLSConfig = tlsConfig(newCertificates(authority, d.options, l.plan.FrontEnd))
+	certificates := newCertificates(authority, d.options, l.plan.FrontEnd)
+	certificates.keeper = serviceca.New(d.home)
+	server.TLSConfig = tlsConfig(certificates)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(groupCtx, server, limited(l.fronts(), d.options.MaxConnections)...) })
 	group.Go(func() error { return serve(groupCtx, newServer(d.newMetrics(m, live), d.log), l.metrics) })

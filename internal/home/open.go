@@ -145,7 +145,7 @@ func (h Home) checkWhole() error {
 	const mend = "restore it from a backup, or remove the install with berth down --purge"
 	etcd := h.ManagementData()
 	_, err := os.Stat(etcd)
-	if shares, err := h.sharesManagement(); err != nil || shares {
+	if shares, err := h.SharesManagement(); err != nil || shares {
 		return err // what its clusters are lies elsewhere
 	}
 	switch {
@@ -169,9 +169,9 @@ func (h Home) checkWhole() error {
 	return nil
 }
 
-// sharesManagement says whether the install keeps its objects in a cluster that
+// SharesManagement says whether the install keeps its objects in a cluster that
 // it was told of, and has no management API of its own.
-func (h Home) sharesManagement() (bool, error) {
+func (h Home) SharesManagement() (bool, error) {
 	var options map[string]string
 	_, err := ReadJSON(h.OptionsFile(), &options)
 	return options["management-kubeconfig"] != "", err

@@ -19,7 +19,7 @@ func NewCommand(s *session.Session) *cobra.Command {
   berth ad sp list --output table`,
 	}
 	s.AddFlags(command)
-	command.AddCommand(newServicePrincipal(s))
+	command.AddCommand(newServicePrincipal(s), newRotateTokenKey(s))
 	return command
 }
 

@@ -83,7 +83,7 @@ keep it as you keep root's password.`,
 		},
 	}
 	addHome(kubeconfig, &o)
-	command.AddCommand(kubeconfig, newBackupKeyCommand())
+	command.AddCommand(kubeconfig, newBackupKeyCommand(), newRotateCACommand())
 	return command
 }
 
