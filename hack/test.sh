@@ -18,7 +18,7 @@ e2e() {
     exit 1
   fi
   # The C compiler is the race detector's, az is driven by test/az; the rest is what an install uses.
-  hack/packages.sh gcc libc6-dev mmdebstrap nftables iproute2 e2fsprogs azure-cli
+  hack/packages.sh gcc libc6-dev mmdebstrap nftables iproute2 e2fsprogs xfsprogs azure-cli
   hack/build.sh bin
   # The default release, and the minor that the stories upgrade to.
   bin/berth release build

@@ -12,7 +12,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 
-hack/packages.sh curl e2fsprogs
+hack/packages.sh curl e2fsprogs xfsprogs
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
 

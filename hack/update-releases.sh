@@ -106,6 +106,8 @@ part_konnectivity() {
 part_conformance() { for version in 1.35.4 1.36.3; do conformance "v$version"; done; }
 part_sample() { programs sample k8s.io/sample-apiserver v0.29.2 k8s.io/sample-apiserver; }
 part_coredns() { main coredns github.com/coredns/coredns v1.15.0; }
+part_metrics-server() { programs metrics-server sigs.k8s.io/metrics-server v0.9.0 sigs.k8s.io/metrics-server/cmd/metrics-server; }
+part_disk() { main disk github.com/container-storage-interface/spec v1.12.0; }
 
-[ $# -gt 0 ] || set -- kubernetes etcd containerd runc cni konnectivity coredns conformance sample
+[ $# -gt 0 ] || set -- kubernetes etcd containerd runc cni konnectivity coredns metrics-server disk conformance sample
 for part in "$@"; do "part_$part"; done

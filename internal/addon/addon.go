@@ -1,5 +1,5 @@
 // Package addon owns what Berth puts into every tenant's cluster: the RBAC that
-// nodes join with, and CoreDNS. The manifests are embedded YAML, rendered from a
+// nodes join with, CoreDNS, metrics-server and the storage classes. The manifests are embedded YAML, rendered from a
 // few values and applied by server-side apply under Berth's own field manager.
 // It must not know the management API.
 package addon
@@ -8,12 +8,14 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"text/template"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,6 +47,15 @@ type Values struct {
 	CoreDNSImage string
 	// CoreDNSReplicas is 1, or 2 where more than one node can take them.
 	CoreDNSReplicas int
+	// MetricsServerImage is the reference under which the nodes have
+	// metrics-server's image; empty for a cluster without such nodes, where an API
+	// that nobody serves would hold up what asks for all APIs.
+	MetricsServerImage string
+	// NodeImage is the name of the node image that has it.
+	NodeImage string
+	// MetricsServerCert and MetricsServerKey are what metrics-server serves with,
+	// and ClusterCA verifies it. PEM.
+	MetricsServerCert, MetricsServerKey, ClusterCA []byte
 	// UpstreamDNS answers what is not in the cluster; empty: nothing does.
 	UpstreamDNS string
 }
@@ -72,7 +83,8 @@ func Render(values Values) ([]*unstructured.Unstructured, error) {
 
 // renderFile makes the objects of one file.
 func renderFile(name string, content []byte, values Values) ([]*unstructured.Unstructured, error) {
-	parsed, err := template.New(name).Option("missingkey=error").Parse(string(content))
+	functions := template.FuncMap{"diskClasses": diskClasses, "base64": base64.StdEncoding.EncodeToString}
+	parsed, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(string(content))
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +107,28 @@ func renderFile(name string, content []byte, values Values) ([]*unstructured.Uns
 	}
 }
 
+// diskClasses are the storage classes of disks as AKS names them, the default first.
+func diskClasses() []string {
+	return []string{"default", "managed", "managed-csi", "managed-premium", "managed-csi-premium"}
+}
+
+// The mark of what is made once and then the cluster's own.
+const (
+	modeLabel    = "addonmanager.kubernetes.io/mode"
+	ensureExists = "EnsureExists"
+)
+
 // Apply makes a tenant's cluster hold the objects. Fields that others own and
-// the manifests do not name stay as they are.
+// the manifests do not name stay as they are, and so does all of an object that
+// only has to exist.
 func Apply(ctx context.Context, c client.Client, objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
+		if object.GetLabels()[modeLabel] == ensureExists {
+			if err := c.Create(ctx, object.DeepCopy(), client.FieldOwner(FieldManager)); err != nil && !apierrors.IsAlreadyExists(err) {
+				return fmt.Errorf("making %s %s: %w", object.GetKind(), object.GetName(), err)
+			}
+			continue
+		}
 		err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()),
 			client.FieldOwner(FieldManager), client.ForceOwnership)
 		if err != nil {

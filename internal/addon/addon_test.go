@@ -118,3 +118,33 @@ func TestApplyingKeepsWhatOthersWrote(t *testing.T) {
 		t.Fatalf("annotations %v, %v", found.GetAnnotations(), err)
 	}
 }
+
+func TestMetricsServerIsAppliedOnlyWhereANodeHasIt(t *testing.T) {
+	for image, there := range map[string]bool{"": false, "registry.k8s.io/metrics-server/metrics-server:v0": true} {
+		v := values()
+		v.MetricsServerImage, v.NodeImage, v.ClusterCA = image, "image-2", []byte("authority")
+		objects, err := Render(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds := ""
+		for _, object := range objects {
+			kinds += object.GetKind() + " " + object.GetName() + "\n"
+		}
+		for _, want := range []string{"Deployment metrics-server", "APIService v1beta1.metrics.k8s.io"} {
+			if strings.Contains(kinds, want) != there {
+				t.Errorf("with the image %q: %s is there: %v", image, want, !there)
+			}
+		}
+		if !there {
+			continue
+		}
+		if bundle, _, _ := unstructured.NestedString(find(t, objects, "APIService", "v1beta1.metrics.k8s.io").Object, "spec", "caBundle"); bundle != "YXV0aG9yaXR5" {
+			t.Errorf("the API server would verify it by %q", bundle)
+		}
+		text, err := find(t, objects, "Deployment", "metrics-server").MarshalJSON()
+		if err != nil || !strings.Contains(string(text), `"values":["image-2"]`) {
+			t.Errorf("it may run on nodes that lack the image: %s, %v", text, err)
+		}
+	}
+}

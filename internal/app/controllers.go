@@ -74,7 +74,7 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *list
 	return m, agent.Add(resident{m}, agent.Dependencies{
 		Home: d.home, HostName: naming.LocalHost, Clock: clock.RealClock{},
 		Runtime: d.drivers.runtime, Provider: d.drivers.provider, Fabric: d.drivers.fabric,
-		Backups: d.drivers.backups, TenantID: l.identity.TenantID,
+		Backups: d.drivers.backups, Disks: d.drivers.disks, TenantID: l.identity.TenantID,
 		Releases: d.releases, Versions: versions, Names: d.drivers.names, DNS: d.zone(l.plan),
 	})
 }

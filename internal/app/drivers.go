@@ -24,6 +24,7 @@ type drivers struct {
 	cgroups  cgroup.Hierarchy
 	runtime  controlplane.Runtime
 	provider machine.Provider
+	disks    machine.Disks
 	fabric   network.Fabric
 	names    *coredns.Server
 	backups  *vault.Vault
@@ -36,10 +37,12 @@ func newDrivers(h home.Home, supervisor string) (drivers, error) {
 	if err != nil {
 		return drivers{}, fmt.Errorf("looking at the host's cgroups: %w", err)
 	}
+	machines := sandbox.New(sandbox.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups})
 	return drivers{
 		cgroups:  cgroups,
 		runtime:  process.New(process.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
-		provider: sandbox.New(sandbox.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
+		provider: machines,
+		disks:    machines,
 		fabric:   linux.New(linux.Options{Instance: h.Instance}),
 		backups:  vault.New(vault.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),
 		names:    coredns.New(coredns.Options{Home: h, Supervisor: supervisor, Cgroups: cgroups}),

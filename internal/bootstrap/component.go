@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/supervise"
 )
 
@@ -24,6 +25,7 @@ func (n Node) components() []supervise.Component {
 		{Name: "containerd", Command: []string{programs + "containerd", "--config", containerdFile}},
 		n.kubelet(),
 		n.kubeProxy(),
+		n.diskPlugin(),
 	}
 	for _, authority := range n.authorities() {
 		components = append(components, n.konnectivityAgent(authority))
@@ -135,6 +137,20 @@ func agentPort(authority string) int {
 		sum += int(b)
 	}
 	return first + 2*(sum%pairs)
+}
+
+// diskPlugin is the node's half of the driver of disks: it binds what the host
+// brings into the machine to where the kubelet wants it. It waits until the node
+// is registered: a kubelet that finds it sooner fails for seconds.
+func (n Node) diskPlugin() supervise.Component {
+	return supervise.Component{
+		Name: "disk-plugin", StopTimeout: 2 * time.Second,
+		Gate: &supervise.Probe{
+			HTTPS: n.APIServer + "/api/v1/nodes/" + n.Name, CAFile: caFile,
+			CertFile: n.certificate(), KeyFile: n.certificate(),
+		},
+		Command: []string{programs + "disk-plugin", "-node=" + n.Name, "-disks=" + machine.DiskDir, "-kubelet=" + strings.TrimSuffix(kubeletDir, "/")},
+	}
 }
 
 // imageImports load the system images: the pause image first, because every

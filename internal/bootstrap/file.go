@@ -82,20 +82,24 @@ func (n Node) kubeletConfig() object {
 		"failCgroupV1": false,
 		"failSwapOn":   false,
 
-		"containerRuntimeEndpoint":  "unix://" + containerdSocket,
-		"makeIPTablesUtilChains":    false, // kube-proxy has nftables; nothing here reads iptables
-		"resolvConf":                resolver,
-		"clusterDNS":                []string{n.ClusterDNS.String()},
-		"clusterDomain":             "cluster.local",
-		"maxPods":                   n.MaxPods,
-		"providerID":                n.ProviderID,
-		"kubeReserved":              object{"cpu": "50m", "memory": "128Mi"},
-		"systemReserved":            object{"cpu": "50m", "memory": "64Mi"},
-		"containerLogMaxSize":       "50Mi",
-		"containerLogMaxFiles":      5,
-		"volumePluginDir":           "/var/lib/kubelet/volumeplugins",
-		"nodeStatusUpdateFrequency": "5s",
-		"serializeImagePulls":       false,
+		"containerRuntimeEndpoint": "unix://" + containerdSocket,
+		"makeIPTablesUtilChains":   false, // kube-proxy has nftables; nothing here reads iptables
+		"resolvConf":               resolver,
+		"clusterDNS":               []string{n.ClusterDNS.String()},
+		"clusterDomain":            "cluster.local",
+		"maxPods":                  n.MaxPods,
+		"providerID":               n.ProviderID,
+		"kubeReserved":             object{"cpu": "50m", "memory": "128Mi"},
+		"systemReserved":           object{"cpu": "50m", "memory": "64Mi"},
+		"containerLogMaxSize":      "50Mi",
+		"containerLogMaxFiles":     5,
+		// Upstream's, said so that they hold whatever becomes of that: images that no
+		// pod uses go at 85 % of the disk until it is 80 % full.
+		"imageGCHighThresholdPercent": 85,
+		"imageGCLowThresholdPercent":  80,
+		"volumePluginDir":             "/var/lib/kubelet/volumeplugins",
+		"nodeStatusUpdateFrequency":   "5s",
+		"serializeImagePulls":         false,
 	}
 	maps.Copy(config, n.Kubelet)
 	if _, chosen := n.Kubelet["cpuCFSQuotaPeriod"]; chosen { // upstream has it behind a gate

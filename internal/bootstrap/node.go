@@ -9,6 +9,7 @@
 //	                   or later the kubelet's own certificate
 //	kube-proxy         when the API server shows the node
 //	konnectivity-agent when the API server accepts the kubelet's certificate, which is also the agent's
+//	disk-plugin        when the API server shows the node
 //	image-…            the system images, one after the other, when containerd listens
 //	open-for-pods      when the images are there; only then the node gets Ready
 //

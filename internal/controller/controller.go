@@ -12,6 +12,7 @@ import (
 	"berth.dev/berth/internal/controller/agentpool"
 	"berth.dev/berth/internal/controller/certificate"
 	"berth.dev/berth/internal/controller/command"
+	"berth.dev/berth/internal/controller/disk"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
 	"berth.dev/berth/internal/controller/managedidentity"
@@ -62,6 +63,7 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 		"machine":     machine.NewController(machine.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
 		"certificate": certificate.NewController(reader, d.Clock, tenants).Register(manager, tenants),
 		"service":     service.NewController(service.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
+		"disk":        disk.NewController(disk.Config{Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants}).Register(manager, tenants),
 		"command": command.NewController(command.Config{
 			Client: c, Reader: reader, Clock: d.Clock, Tenants: tenants, Releases: d.Releases,
 		}).Register(manager, tenants),

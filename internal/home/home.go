@@ -9,6 +9,7 @@
 //	<home>/identity/         the service's own CA and certificate, first credentials (0600)
 //	<home>/control-planes/<incarnation>/
 //	<home>/machines/<incarnation>/
+//	<home>/disks/<incarnation>/
 //	<home>/backups/          backups of clusters, one file each (package vault)
 //	<home>/log/
 //	<home>/history.db        operation history and activity (bbolt)
@@ -48,6 +49,9 @@ func (h Home) ControlPlanesDir() string { return filepath.Join(h.Dir, "control-p
 
 // MachinesDir holds a directory for each machine.
 func (h Home) MachinesDir() string { return filepath.Join(h.Dir, "machines") }
+
+// DisksDir holds a directory for each disk of a volume.
+func (h Home) DisksDir() string { return filepath.Join(h.Dir, "disks") }
 
 // BackupsDir holds the backups of clusters. Others pass through and list nothing.
 func (h Home) BackupsDir() string { return filepath.Join(h.Dir, "backups") }

@@ -38,6 +38,8 @@ const (
 	EncryptionKey              = "encryption.key"
 	ServiceClientCert          = "service.crt"
 	ServiceClientKey           = "service.key"
+	MetricsServerCert          = "metrics-server.crt"
+	MetricsServerKey           = "metrics-server.key"
 	controlPlaneValidity       = 365 * 24 * time.Hour
 	serviceAccountKeyBits      = 2048
 	encryptionKeyBytes         = 32
@@ -136,6 +138,10 @@ func clusterLeaves(names ClusterNames) []clusterLeaf {
 		{ClusterCACert, APIServerCert, APIServerKey, apiServer},
 		{ClusterCACert, KonnectivityServerCert, KonnectivityServerKey, Leaf{
 			CommonName: "konnectivity-server", DNSNames: []string{names.FQDN}, Addresses: []netip.Addr{names.Address}, Server: true,
+		}},
+		// metrics-server runs in the cluster; the API server knows it by this.
+		{ClusterCACert, MetricsServerCert, MetricsServerKey, Leaf{
+			CommonName: "metrics-server", DNSNames: []string{"metrics-server.kube-system.svc"}, Server: true,
 		}},
 		{ClusterCACert, APIServerKubeletClientCert, APIServerKubeletClientKey, Leaf{
 			CommonName: "kube-apiserver-kubelet-client", Organizations: []string{administrators}, Client: true,

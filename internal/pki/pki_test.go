@@ -137,7 +137,7 @@ func TestEveryCertificateComesWithItsKey(t *testing.T) {
 	if len(files[EncryptionKey]) != 32 || len(files[ServiceAccountKey]) == 0 || len(files[ServiceAccountPub]) == 0 {
 		t.Error("a key is missing")
 	}
-	if want := 2*13 + 3; len(files) != want {
+	if want := 2*14 + 3; len(files) != want {
 		t.Errorf("%d files %v, want %d", len(files), slices.Sorted(maps.Keys(files)), want)
 	}
 }

@@ -21,6 +21,9 @@ func checkTools() Finding {
 	if len(missing) > 0 {
 		return failed("tools", "apt-get install -y "+strings.Join(missing, " "), "missing: %s", strings.Join(missing, ", "))
 	}
+	if _, err := exec.LookPath("mkfs.xfs"); err != nil {
+		return warning("tools", "apt-get install -y xfsprogs", "missing: xfsprogs, without which claims of volumes get no disks")
+	}
 	return ok("tools", "every program that is needed is there")
 }
 

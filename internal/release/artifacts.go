@@ -11,7 +11,8 @@ type Artifacts struct {
 	// Binaries maps a program's name to its path: kube-apiserver,
 	// kube-controller-manager, kube-scheduler, kubelet, kube-proxy and kubectl
 	// (one multi-call binary, told apart by argument 0), etcd, containerd,
-	// containerd-shim-runc-v2, ctr, runc, proxy-server, proxy-agent, coredns.
+	// containerd-shim-runc-v2, ctr, runc, proxy-server, proxy-agent, coredns,
+	// disk-plugin.
 	Binaries map[string]string `json:"binaries"`
 	// CNI is the directory of the CNI plugins.
 	CNI string `json:"cni"`
@@ -20,10 +21,10 @@ type Artifacts struct {
 	// NodeImageName is its name, e.g. BerthDebian-202611.<digest>.
 	NodeImageName string `json:"nodeImageName"`
 	// ImageArchives are the OCI archives of the system images: pause, CoreDNS,
-	// the sample web server and the client image.
+	// metrics-server, the sample web server and the client image.
 	ImageArchives []string `json:"imageArchives"`
-	// Images maps a short name (pause, coredns, web, client) to the image
-	// reference under which the archive loads.
+	// Images maps a short name (pause, coredns, metrics-server, web, client) to
+	// the image reference under which the archive loads.
 	Images map[string]string `json:"images"`
 }
 

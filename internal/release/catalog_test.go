@@ -39,7 +39,7 @@ func TestAVersionIsFoundByPatchMinorOrNothing(t *testing.T) {
 }
 
 func TestTheNodeImageIsNamedAfterItsRecipe(t *testing.T) {
-	recipe, err := json.Marshal(debianImage())
+	recipe, err := json.Marshal([]any{debianImage(), imageArchives()})
 	if err != nil {
 		t.Fatal(err)
 	}

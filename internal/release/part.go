@@ -51,13 +51,14 @@ type program struct {
 
 // Names of the parts that are asked for by name elsewhere in this package.
 const (
-	partNodeImage = "node-image"
-	partCoreDNS   = "coredns"
-	partSamples   = "samples"
-	partPause     = "pause"
-	partEtcd      = "etcd"
-	partImages    = "images"
-	partCNI       = "cni"
+	partNodeImage     = "node-image"
+	partCoreDNS       = "coredns"
+	partMetricsServer = "metrics-server"
+	partSamples       = "samples"
+	partPause         = "pause"
+	partImages        = "images"
+	partCNI           = "cni"
+	partEtcd          = "etcd"
 )
 
 // parts are all parts of a release in the order in which they are built: what
@@ -82,8 +83,15 @@ func parts(version string) []part {
 		{name: partCoreDNS, version: "v1.15.0", recipe: goModule{
 			Module: "coredns/v1.15.0", Programs: []program{{mainFile, []string{"coredns"}}},
 		}},
+		{name: partMetricsServer, version: "v0.9.0", recipe: goModule{
+			Module: "metrics-server/v0.9.0", Programs: []program{{"sigs.k8s.io/metrics-server/cmd/metrics-server", []string{"metrics-server"}}},
+			LDFlags: "-s -w -X k8s.io/component-base/version.gitVersion=v0.9.0",
+		}},
+		{name: "disk", version: "v1.12.0", recipe: goModule{
+			Module: "disk/v1.12.0", Programs: []program{{mainFile, []string{"disk-plugin"}}}, LDFlags: "-s -w", // one runs on every node
+		}},
 		{name: partSamples, recipe: goSources{Programs: []string{"web", "client"}}},
-		{name: partImages, recipe: imageArchives(), needs: []string{partNodeImage, partPause, partCoreDNS, partSamples}},
+		{name: partImages, recipe: imageArchives(), needs: []string{partNodeImage, partPause, partCoreDNS, partMetricsServer, partSamples}},
 		kubernetesPart(version),
 	}
 }

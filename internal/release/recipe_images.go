@@ -48,6 +48,10 @@ func imageArchives() archives {
 			Ports: []string{"53/udp", "53/tcp"}, Certificates: true,
 		},
 		{
+			Name: "metrics-server", Reference: "registry.k8s.io/metrics-server/metrics-server:v0.9.0", Part: partMetricsServer, Program: "metrics-server",
+			User: unprivileged, Ports: []string{"10250/tcp"},
+		},
+		{
 			Name: "web", Reference: "berth.internal/samples/web:v1", Part: partSamples, Program: "web",
 			User: unprivileged, Ports: []string{"8080/tcp"},
 		},

@@ -57,7 +57,7 @@ func TestLookupFindsAReleaseOnlyWhenAllOfItIsThere(t *testing.T) {
 	if !ok {
 		t.Fatalf("did not find the release; missing: %v", store.Missing("1.35"))
 	}
-	for _, name := range append(kubernetesPrograms(), "etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "proxy-server", "proxy-agent", "coredns") {
+	for _, name := range append(kubernetesPrograms(), "etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "proxy-server", "proxy-agent", "coredns", "disk-plugin") {
 		if info, err := os.Stat(found.Binaries[name]); err != nil || info.IsDir() || filepath.Base(found.Binaries[name]) != name {
 			t.Errorf("%s is %q: %v", name, found.Binaries[name], err)
 		}
@@ -70,7 +70,7 @@ func TestLookupFindsAReleaseOnlyWhenAllOfItIsThere(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(found.NodeImage, "bin", "sh")); err != nil {
 		t.Errorf("the node image: %v", err)
 	}
-	if len(found.ImageArchives) != 4 || len(found.Images) != 4 || found.NodeImageName != NodeImageName || found.Version != "1.35.4" {
+	if len(found.ImageArchives) != 5 || len(found.Images) != 5 || found.NodeImageName != NodeImageName || found.Version != "1.35.4" {
 		t.Errorf("found %+v", found)
 	}
 	if err := os.Remove(store.path("parts", entries.name("etcd"), binDir, "etcd")); err != nil {

@@ -14,6 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -99,7 +100,7 @@ func Dial(endpoint Endpoint) (Connection, error) {
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, coordinationv1.AddToScheme, certificatesv1.AddToScheme, discoveryv1.AddToScheme, rbacv1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme,
+		corev1.AddToScheme, coordinationv1.AddToScheme, certificatesv1.AddToScheme, discoveryv1.AddToScheme, rbacv1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme, storagev1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("making the scheme of tenants: %w", err)
@@ -118,16 +119,20 @@ func Mapper() meta.RESTMapper {
 	for _, kind := range []string{"Role", "RoleBinding"} {
 		mapper.Add(rbac.WithKind(kind), meta.RESTScopeNamespace)
 	}
-	for _, kind := range []string{"Node", "Namespace"} {
+	for _, kind := range []string{"Node", "Namespace", "PersistentVolume"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
-	for _, kind := range []string{"Secret", "ConfigMap", "Service", "Endpoints", "ServiceAccount", "Event", "Pod"} {
+	for _, kind := range []string{"Secret", "ConfigMap", "Service", "Endpoints", "ServiceAccount", "Event", "Pod", "PersistentVolumeClaim"} {
 		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
 	apps := schema.GroupVersion{Group: "apps", Version: "v1"}
 	for _, kind := range []string{"Deployment", "DaemonSet"} {
 		mapper.Add(apps.WithKind(kind), meta.RESTScopeNamespace)
 	}
+	for _, kind := range []string{"StorageClass", "CSIDriver", "VolumeAttachment"} {
+		mapper.Add(storagev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
+	}
+	mapper.Add(schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}, meta.RESTScopeRoot)
 	mapper.Add(certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), meta.RESTScopeRoot)
 	mapper.Add(coordinationv1.SchemeGroupVersion.WithKind("Lease"), meta.RESTScopeNamespace)
 	mapper.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)

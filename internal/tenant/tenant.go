@@ -15,6 +15,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,13 +30,17 @@ const CommandNamespace = "aks-command"
 
 // The kinds. Nodes, certificate requests and services are followed in every
 // tenant from the moment it is connected; EndpointSlices only where a service
-// asks for them, CommandPods only where a command was run.
+// asks for them, CommandPods only where a command was run, and Claims, Volumes and
+// Attachments only where there are nodes.
 const (
 	Nodes               Kind = "nodes"
 	CertificateRequests Kind = "certificatesigningrequests"
 	Services            Kind = "services"
 	EndpointSlices      Kind = "endpointslices"
 	CommandPods         Kind = "commandpods"
+	Claims              Kind = "persistentvolumeclaims"
+	Volumes             Kind = "persistentvolumes"
+	Attachments         Kind = "volumeattachments"
 )
 
 // prototype is an empty object of a kind.
@@ -51,6 +56,12 @@ func (k Kind) prototype() client.Object {
 		return &discoveryv1.EndpointSlice{}
 	case CommandPods:
 		return &corev1.Pod{}
+	case Claims:
+		return &corev1.PersistentVolumeClaim{}
+	case Volumes:
+		return &corev1.PersistentVolume{}
+	case Attachments:
+		return &storagev1.VolumeAttachment{}
 	}
 	panic("unknown kind of tenant objects " + string(k))
 }

@@ -62,6 +62,14 @@ func (c *cluster) must(t *testing.T, arguments ...string) string {
 	return strings.TrimSpace(printed)
 }
 
+// applyText applies a manifest that the test has in its text.
+func (c *cluster) applyText(t *testing.T, manifest string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "manifest.yaml")
+	put(t, path, manifest)
+	c.must(t, "apply", "-f", path)
+}
+
 // eventually runs a kubectl command again until it prints something that satisfies.
 func (c *cluster) eventually(t *testing.T, within time.Duration, satisfies func(string) bool, arguments ...string) string {
 	t.Helper()

@@ -22,6 +22,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&MaintenanceConfiguration{}, &MaintenanceConfigurationList{},
 		&Backup{}, &BackupList{},
 		&BackupSchedule{}, &BackupScheduleList{},
+		&Disk{}, &DiskList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())
 	return nil

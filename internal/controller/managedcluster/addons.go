@@ -15,6 +15,7 @@ import (
 	"berth.dev/berth/internal/addon"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -43,7 +44,7 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("connecting the cluster: %w", err)
 	}
-	objects, digest, err := p.render(s)
+	objects, digest, err := p.render(ctx, s)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -69,7 +70,7 @@ func (p *addons) reportUnreachable(s *scope) {
 }
 
 // render makes the manifests of this cluster and their digest.
-func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) {
+func (p *addons) render(ctx context.Context, s *scope) ([]*unstructured.Unstructured, string, error) {
 	artifacts, ok := p.config.Releases.Lookup(s.cluster.ServedVersion())
 	if !ok {
 		return nil, "", fmt.Errorf("finding the images of Kubernetes %s: the release is not built", s.cluster.ServedVersion())
@@ -78,10 +79,17 @@ func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) 
 	if image == "" {
 		return nil, "", fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.ServedVersion())
 	}
+	metricsServer, err := p.metricsServer(ctx, s, artifacts)
+	if err != nil {
+		return nil, "", err
+	}
 	objects, err := addon.Render(addon.Values{
 		APIServerAddress: s.apiServer.String(),
 		DNSServiceIP:     s.cluster.Spec.Network.DNSServiceIP, CoreDNSImage: image,
 		CoreDNSReplicas: replicas(s.cluster), UpstreamDNS: p.config.UpstreamDNS,
+		MetricsServerImage: metricsServer, NodeImage: artifacts.NodeImageName,
+		MetricsServerCert: s.credentials[pki.MetricsServerCert], MetricsServerKey: s.credentials[pki.MetricsServerKey],
+		ClusterCA: s.credentials[pki.ClusterCACert],
 	})
 	if err != nil {
 		return nil, "", err
@@ -92,6 +100,22 @@ func (p *addons) render(s *scope) ([]*unstructured.Unstructured, string, error) 
 	}
 	sum := sha256.Sum256(encoded)
 	return objects, hex.EncodeToString(sum[:]), nil
+}
+
+// metricsServer is the image of metrics-server where a node can run it: one that
+// was made from the image that has it. What was applied once stays when the last
+// such node goes.
+func (p *addons) metricsServer(ctx context.Context, s *scope, artifacts release.Artifacts) (string, error) {
+	var machines v1alpha1.MachineList
+	if err := p.config.Client.List(ctx, &machines); err != nil {
+		return "", fmt.Errorf("listing machines: %w", err)
+	}
+	for _, machine := range machines.Items {
+		if machine.Spec.ClusterName == s.cluster.Name && machine.Status.NodeImage == artifacts.NodeImageName {
+			return artifacts.Images["metrics-server"], nil
+		}
+	}
+	return "", nil
 }
 
 // replicas is two where two System nodes can take them.

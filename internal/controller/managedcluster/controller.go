@@ -132,6 +132,7 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.AgentPool{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
+		Watches(&v1alpha1.Disk{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.Backup{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 8,
@@ -149,6 +150,8 @@ func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
 	case *networkv1.VirtualNetwork:
 		name = o.Spec.ClusterName
 	case *v1alpha1.AgentPool:
+		name = o.Spec.ClusterName
+	case *v1alpha1.Disk:
 		name = o.Spec.ClusterName
 	case *v1alpha1.Backup:
 		if name = o.Spec.ClusterName; name == "" { // it was uploaded

@@ -30,6 +30,7 @@ func deletions(config Config, allocator allocation.Allocator) []deletion {
 	d := deleter{config: config, allocator: allocator}
 	return []deletion{
 		d.agentPools,
+		d.disks,
 		d.controlPlane,
 		d.backups,
 		d.network,
@@ -117,6 +118,31 @@ func (d deleter) agentPools(ctx context.Context, cluster *v1alpha1.ManagedCluste
 		return "", nil
 	}
 	return "waiting for the nodes of agent pool " + strings.Join(waits, ", ") + " to be deleted", nil
+}
+
+// disks deletes the disks of the cluster's volumes with all that is on them.
+func (d deleter) disks(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	var list v1alpha1.DiskList
+	if err := d.config.Reader.List(ctx, &list); err != nil {
+		return "", fmt.Errorf("listing disks: %w", err)
+	}
+	left := 0
+	for i := range list.Items {
+		if list.Items[i].Spec.ClusterIncarnation != cluster.Spec.Incarnation {
+			continue
+		}
+		gone, err := d.delete(ctx, &list.Items[i])
+		if err != nil {
+			return "", err
+		}
+		if !gone {
+			left++
+		}
+	}
+	if left == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("waiting for %d disks to be deleted", left), nil
 }
 
 func (d deleter) controlPlane(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {

@@ -43,6 +43,8 @@ type Dependencies struct {
 	Provider machine.Provider
 	Fabric   network.Fabric
 	Releases Releases
+	// Disks keeps the disks of volumes.
+	Disks machine.Disks
 	// Backups keeps the files of backups, and TenantID is what they say whose they are.
 	Backups  Backups
 	TenantID string
@@ -91,7 +93,7 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 		return fmt.Errorf("adding the jobs: %w", err)
 	}
 	collect, err := collector.New(collector.Config{
-		Client: c, Reader: manager.GetAPIReader(), Runtime: d.Runtime, Provider: d.Provider, Fabric: d.Fabric, Backups: d.Backups,
+		Client: c, Reader: manager.GetAPIReader(), Runtime: d.Runtime, Provider: d.Provider, Fabric: d.Fabric, Backups: d.Backups, Disks: d.Disks,
 		Clock: d.Clock, Registerer: metrics.Registry,
 	})
 	if err != nil {
@@ -107,6 +109,7 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 		(&nameReconciler{client: c, Dependencies: d}).register,
 		(&networkReconciler{client: c, Dependencies: d}).register,
 		(&machineReconciler{client: c, Dependencies: d, builds: builds}).register,
+		(&diskReconciler{client: c, Dependencies: d}).register,
 	} {
 		if err := register(manager); err != nil {
 			return fmt.Errorf("adding the host agent: %w", err)

@@ -97,7 +97,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	}
 	w := &world{
 		client: fakeclient.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(
-			&containerservice.ControlPlane{}, &containerservice.Machine{}, &networkapi.VirtualNetwork{}, &networkapi.LoadBalancer{}, &hostapi.Host{},
+			&containerservice.ControlPlane{}, &containerservice.Machine{}, &containerservice.Disk{}, &networkapi.VirtualNetwork{}, &networkapi.LoadBalancer{}, &hostapi.Host{},
 		).Build(),
 		runtime: &runtimefake.Runtime{Steps: 2}, fabric: networkfake.New(), releases: &releases{built: map[string]bool{"1.35.4": true}},
 	}

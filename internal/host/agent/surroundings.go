@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -117,7 +119,7 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 	}
 	return bootstrap.Node{
 		Name: object.Spec.NodeName, Address: address, PodCIDR: pods, ClusterPodCIDR: clusterPods, ServiceCIDR: services, ClusterDNS: dns,
-		Nameserver: cluster.nameserver, MaxPods: int(object.Spec.MaxPods), Labels: object.Spec.Labels, Taints: object.Spec.Taints, ProviderID: object.Spec.ProviderID,
+		Nameserver: cluster.nameserver, MaxPods: int(object.Spec.MaxPods), Labels: nodeLabels(object, artifacts), Taints: object.Spec.Taints, ProviderID: object.Spec.ProviderID,
 		APIServer:           "https://" + netip.AddrPortFrom(apiServer, apiServerPort).String(),
 		KonnectivityAddress: netip.AddrPortFrom(apiServer, konnectivityPort).String(),
 		ClusterCA:           cluster.clusterCA,
@@ -131,11 +133,25 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 	}, nil
 }
 
+// imageLabel names the image that a node is of, as AKS has it. The add-ons go by it.
+const imageLabel = "kubernetes.azure.com/node-image-version"
+
+// nodeLabels are the labels of a machine's node with that of its image: the one
+// that it was made from, whatever lies in the cache by now.
+func nodeLabels(object *containerservice.Machine, artifacts release.Artifacts) map[string]string {
+	labels := maps.Clone(object.Spec.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[imageLabel] = cmp.Or(object.Status.NodeImage, artifacts.NodeImageName)
+	return labels
+}
+
 // machineBinaries leaves out the programs that only control planes run.
 func machineBinaries(all map[string]string) map[string]string {
 	inside := map[string]string{}
 	for name, path := range all {
-		if !slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "coredns"}, name) {
+		if !slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "coredns", "metrics-server"}, name) {
 			inside[name] = path
 		}
 	}

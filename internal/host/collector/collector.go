@@ -46,6 +46,7 @@ type Config struct {
 	Provider machine.Provider
 	Fabric   network.Fabric
 	Backups  Backups
+	Disks    machine.Disks
 
 	Clock      clock.Clock
 	Registerer prometheus.Registerer

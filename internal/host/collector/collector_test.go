@@ -48,6 +48,7 @@ type world struct {
 	provider  machine.Provider
 	fabric    *networkfake.Fabric
 	backups   *vault.Vault
+	disks     *machinefake.Disks
 }
 
 func newWorld(t *testing.T) *world {
@@ -60,11 +61,12 @@ func newWorld(t *testing.T) *world {
 		client: fakeclient.NewClientBuilder().WithScheme(scheme).Build(), clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)),
 		runtime: &runtimefake.Runtime{Steps: 2}, provider: machinefake.New(machinefake.NewState()), fabric: networkfake.New(),
 	}
+	w.disks = &machinefake.Disks{}
 	w.backups = vault.New(vault.Options{Home: home.Home{Dir: t.TempDir(), Instance: "test"}})
 	var err error
 	w.collector, err = New(Config{
 		Client: w.client, Reader: w.client, Runtime: w.runtime, Provider: w.provider, Fabric: w.fabric,
-		Clock: w.clock, Registerer: prometheus.NewRegistry(), Backups: w.backups,
+		Clock: w.clock, Registerer: prometheus.NewRegistry(), Backups: w.backups, Disks: w.disks,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -313,5 +315,21 @@ func TestTheFileOfABackupGoesOnlyOnceItsObjectIsGone(t *testing.T) {
 	w.look(t)
 	if left, err := w.backups.List(); err != nil || !slices.Equal(left, []string{clusterID}) {
 		t.Errorf("left are the backups %v, %v", left, err)
+	}
+}
+
+func TestADiskGoesOnlyOnceItsObjectIsGone(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{clusterID, machineID, "lost+found"} {
+		if _, err := w.disks.EnsureDisk(t.Context(), machine.Disk{ID: id, SizeGiB: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.create(t, &containerservice.Disk{ObjectMeta: metav1.ObjectMeta{Name: "pvc"}, Spec: containerservice.DiskSpec{Incarnation: clusterID}})
+	w.look(t)
+	w.clock.Step(Grace)
+	w.look(t)
+	if left, err := w.disks.ListDisks(t.Context()); err != nil || !slices.Equal(left, []string{clusterID, "lost+found"}) {
+		t.Errorf("left are the disks %v, %v: want the one with an object, and what is no disk", left, err)
 	}
 }

@@ -29,6 +29,7 @@ const (
 	kindPort         = "port"
 	kindSecret       = "secret"
 	kindBackup       = "backup"
+	kindDisk         = "disk"
 )
 
 // edgeOwner owns the addresses of the edge, which no object stands for.
@@ -39,7 +40,7 @@ const edgeOwner = "edge"
 func (c *Collector) find(ctx context.Context) ([]found, error) {
 	var all []found
 	for _, list := range []func(context.Context) ([]found, error){
-		c.machines, c.controlPlanes, c.networks, c.addresses, c.idRanges, c.ports, c.secrets, c.backups,
+		c.machines, c.controlPlanes, c.networks, c.addresses, c.idRanges, c.ports, c.secrets, c.backups, c.disks,
 	} {
 		some, err := list(ctx)
 		if err != nil {
@@ -77,6 +78,11 @@ func (c *Collector) networks(ctx context.Context) ([]found, error) {
 func (c *Collector) backups(context.Context) ([]found, error) {
 	ids, err := c.config.Backups.List()
 	return onHost(kindBackup, ids, func(o *owners, id string) bool { return o.backups[id] }, c.config.Backups.Remove), err
+}
+
+func (c *Collector) disks(ctx context.Context) ([]found, error) {
+	ids, err := c.config.Disks.ListDisks(ctx)
+	return onHost(kindDisk, ids, func(o *owners, id string) bool { return o.disks[id] }, c.config.Disks.DeleteDisk), err
 }
 
 // removeEndpoint removes an endpoint in which no control plane is left.

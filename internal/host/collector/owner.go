@@ -14,7 +14,7 @@ import (
 // owners are all objects that own something, by incarnation. An object that is
 // being deleted owns what it has until it is gone.
 type owners struct {
-	clusters, controlPlanes, machines, networks, backups map[string]bool
+	clusters, controlPlanes, machines, networks, backups, disks map[string]bool
 	// ports are the incarnations of machines that have a place in a network: a
 	// machine that is being made has one before anything else.
 	ports map[string]bool
@@ -30,14 +30,15 @@ func readOwners(ctx context.Context, reader client.Reader) (*owners, error) {
 	var machines containerservice.MachineList
 	var networks networkapi.VirtualNetworkList
 	var backups containerservice.BackupList
-	for _, list := range []client.ObjectList{&clusters, &pools, &planes, &machines, &networks, &backups} {
+	var disks containerservice.DiskList
+	for _, list := range []client.ObjectList{&clusters, &pools, &planes, &machines, &networks, &backups, &disks} {
 		if err := reader.List(ctx, list); err != nil {
 			return nil, fmt.Errorf("listing owners: %w", err)
 		}
 	}
 	o := &owners{
 		clusters: map[string]bool{}, controlPlanes: map[string]bool{}, machines: map[string]bool{},
-		networks: map[string]bool{}, backups: map[string]bool{}, ports: map[string]bool{},
+		networks: map[string]bool{}, backups: map[string]bool{}, disks: map[string]bool{}, ports: map[string]bool{},
 	}
 	for _, object := range clusters.Items {
 		o.clusters[object.Spec.Incarnation] = true
@@ -50,6 +51,9 @@ func readOwners(ctx context.Context, reader client.Reader) (*owners, error) {
 	}
 	for _, object := range backups.Items {
 		o.backups[object.Spec.Incarnation] = true
+	}
+	for _, object := range disks.Items {
+		o.disks[object.Spec.Incarnation] = true
 	}
 	for _, object := range networks.Items {
 		o.networks[object.Spec.Incarnation] = true

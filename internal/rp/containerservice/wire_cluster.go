@@ -38,7 +38,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 			"enableRBAC": true, "disableLocalAccounts": false, "supportPlan": "KubernetesOfficial", "maxAgentPools": maxPools,
 			"servicePrincipalProfile": object{"clientId": "msi"}, "identityProfile": object{kubeletIdentityKey: kubeletIdentity(c)}, "networkProfile": networkBody(c.Spec.Network),
 			"storageProfile": object{
-				"diskCSIDriver": object{"enabled": false}, "fileCSIDriver": object{"enabled": false}, "snapshotController": object{"enabled": false},
+				"diskCSIDriver": object{"enabled": true}, "fileCSIDriver": object{"enabled": false}, "snapshotController": object{"enabled": false},
 			},
 			"oidcIssuerProfile": object{"enabled": false}, "securityProfile": object{}, "resourceUID": resourceUID(c),
 		},

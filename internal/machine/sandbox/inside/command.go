@@ -11,7 +11,7 @@ import (
 // Main is the machine subcommand of berth-supervisor.
 func Main(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("machine: which step? (launch, hold, boot)")
+		return errors.New("machine: which step? (launch, hold, boot, mount, unmount)")
 	}
 	switch step, rest := args[0], args[1:]; {
 	case step == "launch" && len(rest) == 1:
@@ -20,6 +20,10 @@ func Main(ctx context.Context, args []string) error {
 		return hold()
 	case step == "boot" && len(rest) == 0:
 		return boot(ctx)
+	case step == "mount" && len(rest) == 2:
+		return mountVolume(rest[0], rest[1])
+	case step == "unmount" && len(rest) == 1:
+		return unmountVolume(rest[0])
 	default:
 		return fmt.Errorf("machine: unknown step %q with %d arguments", step, len(rest))
 	}

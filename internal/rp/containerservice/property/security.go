@@ -26,7 +26,7 @@ func nodeProperties(p string) []arm.Property {
 		refused(p+"diskEncryptionSetID", arm.String, "disk encryption sets are not built").Like(anID, idForm),
 		acts(p+"storageProfile", arm.Object),
 		acts(p+"storageProfile.diskCSIDriver", arm.Object),
-		inertOnly(p+"storageProfile.diskCSIDriver.enabled", arm.Boolean, "no driver of disks is built yet; the default is accepted", true, false),
+		inertOnly(p+"storageProfile.diskCSIDriver.enabled", arm.Boolean, "disks are served in every cluster, and switching their driver off is not built", true),
 		acts(p+"storageProfile.fileCSIDriver", arm.Object),
 		inertOnly(p+"storageProfile.fileCSIDriver.enabled", arm.Boolean, "no driver of file shares is built yet; the default is accepted", true, false),
 		acts(p+"storageProfile.blobCSIDriver", arm.Object),
