@@ -164,6 +164,15 @@ func FuzzNoBodyOfAnIdentityMakesTheServiceFail(f *testing.F) {
 	fuzzPut(f, groupPath+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/fuzzed?api-version=2023-01-31", nil, `{"location":"local","tags":{"a":"b"}}`, `{"location":"local","properties":{"isolationScope":"None"}}`)
 }
 
+func FuzzNoBodyOfAFederatedCredentialMakesTheServiceFail(f *testing.F) {
+	identity := func(r *rig) {
+		if a := r.call(http.MethodPut, identityPath+identityVersion, `{"location":"local"}`); a.status >= http.StatusBadRequest {
+			r.t.Fatalf("%d %s", a.status, a.raw)
+		}
+	}
+	fuzzPut(f, credentialPath+identityVersion, identity, federated("https://issuer.example", "s"), `{"properties":{"audiences":[null,"a"],"issuer":"https://[::1"}}`)
+}
+
 func FuzzNoQueryOfAListMakesTheServiceFail(f *testing.F) {
 	r := newFuzzed(f, false, withCluster)
 	for _, seed := range [][3]string{{"atScope()", "1", ""}, {"resourceType eq 'a' and tagName eq 'b''c'", "0", "e30"}, {"principalId eq 'x'", "-1", "///"}, {"roleName eq 'Owner'", "99999999999999999999", "\x00"}, {"'", "1e3", "🙂"}} {

@@ -47,8 +47,16 @@ func keepIdentity(t *testing.T) {
 	expect(t, "b", "identity show -g apps -n worker --query tags.a -o tsv")
 	expect(t, "two", "identity list-resources -g apps -n worker --query [].name -o tsv")
 	refused(t, "is in use by the managed cluster 'two'", "identity delete -g apps -n worker")
-	az(t, "aks delete -g apps -n two --yes")
+	const credential = " -g apps --identity-name worker -n pod"
+	const trust = credential + " --issuer https://issuer.example --audiences api://AzureADTokenExchange --query subject -o tsv --subject "
+	expect(t, "a", "identity federated-credential create"+trust+"a")
+	expect(t, "b", "identity federated-credential update"+trust+"b")
+	expect(t, "pod", "identity federated-credential list -g apps --identity-name worker --query [].name -o tsv")
+	expect(t, "b", "identity federated-credential show"+credential+" --query subject -o tsv")
+	az(t, "identity federated-credential delete"+credential+" --yes")
+	expect(t, "SystemAssigned", "aks update -g apps -n two --enable-managed-identity --yes --query identity.type -o tsv")
 	expect(t, "", "identity list-resources -g apps -n worker --query [].name -o tsv")
+	az(t, "aks delete -g apps -n two --yes")
 	az(t, "identity delete -g apps -n worker")
 	expect(t, "", "identity list -g apps --query [].name -o tsv")
 }
@@ -141,9 +149,11 @@ func giveRole(t *testing.T) {
 	}
 	// az 2.45 of this distribution cannot make an assignment by its own command:
 	// it stumbles over the library that it is packaged with, before it asks.
-	assignment := id + "/providers/Microsoft.Authorization/roleAssignments/5f0e5d0c-6c1c-4c53-9a55-3a1d1f7c1b11?api-version=2022-04-01"
+	refused(t, "object has no attribute 'config'", "role assignment create --assignee-object-id "+strings.TrimSpace(object)+
+		" --assignee-principal-type ServicePrincipal --role Reader --scope "+id)
+	assignment := id + "/providers/Microsoft.Authorization/roleAssignments/5f0e5d0c-6c1c-4c53-9a55-3a1d1f7c1b11"
 	const reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
-	az(t, "rest --method put --url "+assignment+` --body {"properties":{"principalId":"`+strings.TrimSpace(object)+`","principalType":"ServicePrincipal","roleDefinitionId":"`+reader+`"}}`)
+	az(t, "rest --method put --url "+assignment+"?api-version=2022-04-01"+` --body {"properties":{"principalId":"`+strings.TrimSpace(object)+`","principalType":"ServicePrincipal","roleDefinitionId":"`+reader+`"}}`)
 	// Only now is there a subscription to log in to.
 	eventually(t, func() bool { _, err := other.run("az", login...); return err == nil })
 	eventually(t, func() bool {
@@ -153,7 +163,7 @@ func giveRole(t *testing.T) {
 	if _, err := other.run("az", "rest", "--method", "delete", "--url", id+"?api-version=2025-02-01"); err == nil || !strings.Contains(err.Error(), "AuthorizationFailed") {
 		t.Errorf("a reader deletes the cluster: %v", err)
 	}
-	az(t, "rest --method delete --url "+assignment)
+	az(t, "role assignment delete --ids "+assignment)
 	eventually(t, func() bool { _, err := other.run("az", read...); return err != nil })
 }
 
