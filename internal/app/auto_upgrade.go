@@ -9,10 +9,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"berth.dev/berth/internal/controller/autoupgrade"
+	"berth.dev/berth/internal/controller/nodeimage"
 	"berth.dev/berth/internal/rp/containerservice"
 )
 
-// addAutoUpgrades adds the controller of upgrade channels, if this process has
+// addAutoUpgrades adds the controllers of upgrade channels and of node images, if this process has
 // controllers. It asks as a caller would, through the front end's client.
 func (d *daemon) addAutoUpgrades(m manager.Manager, front client.Client) error {
 	if m == nil {
@@ -29,6 +30,9 @@ func (d *daemon) addAutoUpgrades(m manager.Manager, front client.Client) error {
 		Client: m.GetClient(), Reader: m.GetAPIReader(), Clock: clock.RealClock{}, Runner: provider,
 	}).Register(m); err != nil {
 		return fmt.Errorf("adding the controller autoupgrade: %w", err)
+	}
+	if err := nodeimage.NewController(nodeimage.Config{Client: m.GetClient(), Clock: clock.RealClock{}, Runner: provider}).Register(m); err != nil {
+		return fmt.Errorf("adding the controller nodeimage: %w", err)
 	}
 	return nil
 }

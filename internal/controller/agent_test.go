@@ -74,7 +74,9 @@ func (w *world) agent() (changed bool) {
 			observed = c.ObservedGeneration
 		}
 		changed = w.observe(machine, containerservicev1.MachineFinalizer, &observed, func() {
-			machine.Status.NodeImage = "BerthDebian-12"
+			if machine.Status.NodeImage == "" { // it keeps its disk
+				machine.Status.NodeImage = w.nodeImage
+			}
 			if machine.Spec.Credentials != nil {
 				machine.Status.CredentialsDigest = machine.Spec.Credentials.Digest
 			}

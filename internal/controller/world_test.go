@@ -33,6 +33,7 @@ import (
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
 	"berth.dev/berth/internal/controller/managedidentity"
+	"berth.dev/berth/internal/controller/nodeimage"
 	"berth.dev/berth/internal/controller/operation"
 	"berth.dev/berth/internal/controller/powerschedule"
 	"berth.dev/berth/internal/controller/queue"
@@ -65,6 +66,8 @@ type world struct {
 	sick string
 	// protected are the pods that cannot be evicted, with what the API server says.
 	protected map[string]string
+	// nodeImage is what new nodes have.
+	nodeImage string
 	// sickNodes are the versions whose nodes do not come up.
 	sickNodes map[string]bool
 	// hostDown stops the host agent, kubeletsDown the kubelets.
@@ -135,7 +138,8 @@ func newWorld(t *testing.T) *world {
 		must(t, add(scheme))
 	}
 	w := &world{
-		t: t, clock: testingclock.NewFakePassiveClock(epoch()), budget: -1,
+		nodeImage: "BerthDebian-12",
+		t:         t, clock: testingclock.NewFakePassiveClock(epoch()), budget: -1,
 		tenants: map[string]client.WithWatch{}, protected: map[string]string{}, sickNodes: map[string]bool{}, history: &memory{records: map[string]history.Record{}},
 	}
 	// the fakes need not track who owns which field, which is slow: package addon tests that
@@ -182,6 +186,9 @@ func (w *world) start() {
 		{"operation", &resourcesv1.OperationList{}, operation.NewController(c, c, w.clock, w.history).Reconcile},
 		{"queue", &containerservicev1.ManagedClusterList{}, queue.NewController(queue.Config{
 			Client: c, Clock: w.clock, History: w.history, Runner: w.queued(c), ResourceID: containerservice.IDOf,
+		}).Reconcile},
+		{"nodeimage", &containerservicev1.ManagedClusterList{}, nodeimage.NewController(nodeimage.Config{
+			Client: c, Clock: w.clock, Runner: w.images(c), Image: func() string { return w.nodeImage },
 		}).Reconcile},
 		{"powerschedule", &containerservicev1.ManagedClusterList{}, powerschedule.NewController(c, w.clock, w.runner(c)).Reconcile},
 		{"backupschedule", &containerservicev1.BackupScheduleList{}, backupschedule.NewController(c, w.clock, w.keeper(c)).Reconcile},

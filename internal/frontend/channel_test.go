@@ -119,3 +119,23 @@ func TestWhatAChannelWantsIsShownBesideTheUpgrade(t *testing.T) {
 		t.Errorf("shown: %s", a.raw)
 	}
 }
+
+func TestTheChannelOfNodeImagesIsKeptAndGivenBackAndOthersAreRefused(t *testing.T) {
+	r := made(t)
+	const at = "properties.autoUpgradeProfile.nodeOSUpgradeChannel"
+	for _, channel := range []string{"NodeImage", "None"} {
+		a := r.call(http.MethodPut, clusterPath, `{"location":"local","properties":{"autoUpgradeProfile":{"nodeOSUpgradeChannel":"`+channel+`"}}}`)
+		if a.status != http.StatusOK || !strings.Contains(a.raw, `"nodeOSUpgradeChannel":"`+channel+`"`) || r.cluster().Spec.NodeOSUpgradeChannel != channel {
+			t.Fatalf("%s: %d %s", channel, a.status, a.raw)
+		}
+		r.finish()
+	}
+	r.writes = 0
+	for _, channel := range []string{"Unmanaged", "SecurityPatch"} {
+		check(t, r.call(http.MethodPut, clusterPath, `{"location":"local","properties":{"autoUpgradeProfile":{"nodeOSUpgradeChannel":"`+channel+`"}}}`),
+			want{400, "PropertyNotSupported", at, "no package updates"})
+	}
+	if r.writes != 0 {
+		t.Errorf("%d objects were written", r.writes)
+	}
+}

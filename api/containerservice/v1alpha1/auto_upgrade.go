@@ -31,9 +31,33 @@ type AutoUpgradeStatus struct {
 	Refused *RefusedUpgrade `json:"refused,omitempty"`
 }
 
+// NodeImageUpgradeStatus says how far the nodes are behind the newest node image,
+// and when they are renewed. The controller of node images alone writes it.
+type NodeImageUpgradeStatus struct {
+	// Image is the newest node image.
+	Image string `json:"image"`
+	// Done says that all nodes have it. Message says what comes when, or what is in the way.
+	Done    bool   `json:"done"`
+	Message string `json:"message"`
+	// WindowStart and WindowEnd are of the window that is open, or the next.
+	// +optional
+	WindowStart *metav1.Time `json:"windowStart,omitempty"`
+	// +optional
+	WindowEnd *metav1.Time `json:"windowEnd,omitempty"`
+	// Refused is the last attempt, if it was refused.
+	// +optional
+	Refused *RefusedUpgrade `json:"refused,omitempty"`
+}
+
+// The channels of node images that act.
+const (
+	NodeOSChannelNone      = "None"
+	NodeOSChannelNodeImage = "NodeImage"
+)
+
 // RefusedUpgrade is an upgrade that preflight, or another rule, held up.
 type RefusedUpgrade struct {
-	// Version is the one that was asked for, Time when.
+	// Version is the one that was asked for, or the node image, Time when.
 	Version string      `json:"version"`
 	Time    metav1.Time `json:"time"`
 	// Generation is that of the cluster then: a change of it makes a new attempt worth while.

@@ -100,6 +100,11 @@ type ManagedClusterSpec struct {
 	// +kubebuilder:validation:Enum=none;patch;stable;rapid
 	// +optional
 	UpgradeChannel string `json:"upgradeChannel,omitempty"`
+	// NodeOSUpgradeChannel says whether nodes get a new node image by themselves;
+	// empty is None.
+	// +kubebuilder:validation:Enum=None;NodeImage
+	// +optional
+	NodeOSUpgradeChannel string `json:"nodeOSUpgradeChannel,omitempty"`
 	// DNSPrefix is the first label of the cluster's FQDN.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dnsPrefix is immutable"
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-a-zA-Z0-9]{0,52}[a-zA-Z0-9]$`
@@ -294,6 +299,9 @@ type ManagedClusterStatus struct {
 	// AutoUpgrade is there while the cluster is on an upgrade channel.
 	// +optional
 	AutoUpgrade *AutoUpgradeStatus `json:"autoUpgrade,omitempty"`
+	// NodeImageUpgrade is there while nodes get new node images by themselves.
+	// +optional
+	NodeImageUpgrade *NodeImageUpgradeStatus `json:"nodeImageUpgrade,omitempty"`
 	// Certificates tells when the cluster's certificates expire, and how far a
 	// replacement of its authorities is.
 	// +optional

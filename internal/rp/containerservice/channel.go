@@ -18,7 +18,8 @@ import (
 
 // autoUpgradeRequest is what acts in the profile of automatic upgrades.
 type autoUpgradeRequest struct {
-	UpgradeChannel string `json:"upgradeChannel"`
+	UpgradeChannel       string `json:"upgradeChannel"`
+	NodeOSUpgradeChannel string `json:"nodeOSUpgradeChannel"`
 }
 
 const channelPath = "properties.autoUpgradeProfile.upgradeChannel"
@@ -35,8 +36,13 @@ func convertChannel(d *draft, request autoUpgradeRequest) {
 		return
 	}
 	d.next.Spec.UpgradeChannel = channel
-	if kept := loadValues(d.next); kept[meta.ScopeCluster][channelPath] != nil { // it was kept without effect before channels acted
-		delete(kept[meta.ScopeCluster], channelPath)
+	forget(d, channelPath)
+}
+
+// forget takes away a value that was kept without effect before its property acted.
+func forget(d *draft, path string) {
+	if kept := loadValues(d.next); kept[meta.ScopeCluster][path] != nil {
+		delete(kept[meta.ScopeCluster], path)
 		content, _ := json.Marshal(kept) // it was read from JSON
 		annotate(d.next, inertAnnotation, string(content))
 	}

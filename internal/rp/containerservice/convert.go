@@ -55,6 +55,7 @@ func convertCluster(d *draft, request clusterRequest, id arm.ResourceID, locatio
 	convertVersion(d, request.Properties.KubernetesVersion)
 	convertOverride(d, request.Properties.UpgradeSettings)
 	convertChannel(d, request.Properties.AutoUpgradeProfile)
+	convertNodeOSChannel(d, request.Properties.AutoUpgradeProfile)
 	convertNetwork(d, request.Properties.NetworkProfile)
 	seen := map[string]bool{}
 	for i, pool := range request.Properties.AgentPoolProfiles {

@@ -78,7 +78,7 @@ func upgradeBody(c *containerservicev1alpha1.ManagedCluster) object {
 			properties["liftTime"] = status.LiftTime.UTC().Format(time.RFC3339)
 		}
 	}
-	properties["autoUpgrade"] = autoUpgradeBody(c)
+	properties["autoUpgrade"], properties["nodeImageUpgrade"] = autoUpgradeBody(c), nodeImageUpgradeBody(c)
 	if u := c.Spec.Upgrade; u != nil {
 		properties["fromVersion"], properties["controlPlaneOnly"], properties["soakInSeconds"] = u.FromVersion, u.ControlPlaneOnly, int(u.Soak.Seconds())
 		if u.RolledBack != nil {

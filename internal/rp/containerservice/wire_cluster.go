@@ -52,8 +52,8 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 	if o := c.Spec.UpgradeOverride; o != nil {
 		body["properties"].(object)["upgradeSettings"] = object{"overrideSettings": object{"forceUpgrade": o.Force, "until": o.Until.UTC().Format(time.RFC3339)}}
 	}
-	if c.Spec.UpgradeChannel != "" {
-		body["properties"].(object)["autoUpgradeProfile"] = object{"upgradeChannel": c.Spec.UpgradeChannel}
+	if profile := channelsBody(c); len(profile) > 0 {
+		body["properties"].(object)["autoUpgradeProfile"] = profile
 	}
 	if c.Spec.DisableRunCommand {
 		body["properties"].(object)["apiServerAccessProfile"] = object{"disableRunCommand": true}

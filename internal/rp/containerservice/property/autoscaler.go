@@ -42,8 +42,8 @@ func upgradeProperties(p string) []arm.Property {
 	return []arm.Property{
 		acts(p+"autoUpgradeProfile", arm.Object),
 		only(p+"autoUpgradeProfile.upgradeChannel", arm.String, "not node-image: nodes get a new image on request only").OneOf("none", "patch", "stable", "rapid", "node-image"),
-		inertOnly(p+"autoUpgradeProfile.nodeOSUpgradeChannel", arm.String,
-			"nodes get a new image on request only, and the node image has no package updates of its own", "None", "NodeImage").OneOf("None", "Unmanaged", "NodeImage", "SecurityPatch"),
+		only(p+"autoUpgradeProfile.nodeOSUpgradeChannel", arm.String,
+			"None or NodeImage: the node image has no package updates of its own").OneOf("None", "Unmanaged", "NodeImage", "SecurityPatch"),
 		acts(p+"upgradeSettings", arm.Object), acts(p+"upgradeSettings.overrideSettings", arm.Object),
 		acts(p+"upgradeSettings.overrideSettings.forceUpgrade", arm.Boolean), acts(p+"upgradeSettings.overrideSettings.until", arm.String),
 	}
