@@ -48,8 +48,10 @@ func TestAPersonWhoKnowsAKSUsesAz(t *testing.T) {
 		step{"a role that is given and taken takes effect", giveRole},
 		step{"an identity is kept while a cluster acts as it", keepIdentity},
 		step{"pools, counts and tags change", change},
+		step{"planned work gets its windows", plan},
 		step{"what cannot be is refused with the reason", refuse},
 	)
+	t.Run("a cluster stops and starts, and a start is given up", power)
 	t.Run("the group goes with all that is in it", func(t *testing.T) {
 		az(t, "group delete -n apps --yes")
 		expect(t, "false", "group exists -n apps")
