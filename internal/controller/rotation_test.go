@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -156,6 +158,30 @@ func TestTheOldAuthoritiesAreTrustedUntilTheGracePeriodHasPassed(t *testing.T) {
 	if status.Certificates.RetireTime != nil || !containerservicev1.ConditionTrue(status.Conditions, containerservicev1.ConditionPredecessorsRetired) {
 		t.Errorf("they are still there: %+v", status)
 	}
+}
+
+func TestTheOldAuthoritiesStayUntilEveryNamespaceHasTheNew(t *testing.T) {
+	w := demo(t, 1)
+	before := w.stored()
+	bundle := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "slow", Name: "kube-root-ca.crt"}, Data: map[string]string{"ca.crt": string(before[pki.ClusterCACert])},
+	}
+	must(t, w.tenantOf("demo").Create(context.Background(), bundle))
+	w.rotate("rotate", containerservicev1.RotateAuthorities, meta.VerbRotateCertificates, 0)
+	w.live()
+	w.ended("rotate", meta.OperationSucceeded)
+	w.clock.SetTime(w.clock.Now().Add(time.Minute))
+	w.live()
+	w.rotated(before, pki.StageSwitched)
+	retired := apimeta.FindStatusCondition(w.cluster("demo").Status.Conditions, containerservicev1.ConditionPredecessorsRetired)
+	if retired == nil || retired.Status == metav1.ConditionTrue || !strings.Contains(retired.Message, "slow") {
+		t.Errorf("nobody is told what is waited for: %+v", retired)
+	}
+	bundle.Data["ca.crt"] = string(w.stored()[pki.ClusterCACert])
+	must(t, w.tenantOf("demo").Update(context.Background(), bundle))
+	w.clock.SetTime(w.clock.Now().Add(time.Minute))
+	w.live()
+	w.rotated(before, pki.StageSettled)
 }
 
 func TestARotationRightAfterAnotherRetiresWhatThatOneReplaced(t *testing.T) {

@@ -250,6 +250,7 @@ func (w *world) tenantAPI(address string) client.WithWatch {
 		w.tenants[address] = w.budgeted(applied(fake.NewClientBuilder().WithScheme(scheme).
 			WithObjectTracker(tracker).WithRESTMapper(tenant.Mapper()).
 			WithIndex(&corev1.Pod{}, "spec.nodeName", nodeOf).
+			WithIndex(&corev1.ConfigMap{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
 			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build()))
 	}
 	return w.tenants[address]

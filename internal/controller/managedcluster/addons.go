@@ -44,6 +44,7 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("connecting the cluster: %w", err)
 	}
+	s.tenant = t.Client
 	objects, digest, err := p.render(ctx, s)
 	if err != nil {
 		return reconcile.Result{}, err

@@ -19,6 +19,9 @@ import (
 // rotationAgain is when a rotation that took a step is looked at again.
 const rotationAgain = 10 * time.Millisecond
 
+// usedAgain is when it is looked again who still uses what is to be retired.
+const usedAgain = 5 * time.Second
+
 // rotation replaces what a caller wanted to be replaced, a step at a time. How
 // far it has come follows from the files in the cluster's Secret: each step is
 // one write of it, made once everyone was seen to run with the step before.
@@ -60,6 +63,7 @@ func rotors() []rotor {
 		{
 			kind: v1alpha1.RotateAuthorities, verb: meta.VerbRotateCertificates, what: "certificate authorities", nodes: true,
 			stage: pki.StageOf, trustNext: pki.TrustNext, change: pki.Switch, retire: pki.Retire,
+			uses: func(s *scope) string { return s.behind },
 		},
 		{
 			kind: v1alpha1.RotateServiceAccountKeys, verb: meta.VerbRotateServiceAccountKeys, what: "service-account signing key",
@@ -89,6 +93,9 @@ func rotors() []rotor {
 func (p *rotation) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
 	if s.secret == nil {
 		return reconcile.Result{}, nil
+	}
+	if err := s.lookAtBundles(ctx); err != nil {
+		return reconcile.Result{}, err
 	}
 	var result reconcile.Result
 	for _, r := range rotors() {
@@ -141,7 +148,7 @@ func (p *rotation) step(s *scope, r rotor) (*corev1.Secret, time.Duration, error
 	case stage == pki.StageSwitched && holding && !known:
 		next.Annotations[r.sinceAnnotation()] = s.now.UTC().Format(time.RFC3339)
 	case stage == pki.StageSwitched && holding && s.used(r) != "":
-		return nil, 0, nil
+		return nil, usedAgain, nil
 	case stage == pki.StageSwitched && holding && !mine: // what an earlier one replaced goes before anything else comes
 		next.Data = r.retire(s.credentials)
 	case stage == pki.StageSwitched && holding:
@@ -263,12 +270,13 @@ func (s *scope) retired() (outcome condition.Outcome, at *metav1.Time) {
 		if !known {
 			return condition.Waiting("the old " + r.what + " are accepted beside the new until all is replaced"), at
 		}
-		if users := s.used(r); users != "" {
-			return condition.Waiting("the old " + r.what + " is accepted beside the new: waiting for " + users), at
-		}
 		until := metav1.NewTime(since.Add(wanted.GracePeriod.Duration))
 		if r.kind == v1alpha1.RotateAuthorities {
 			at = &until
+		}
+		if users := s.used(r); users != "" {
+			outcome = condition.Waiting("the old " + r.what + " are accepted beside the new: waiting for " + users)
+			continue
 		}
 		outcome = condition.Waiting(fmt.Sprintf("the old %s are accepted beside the new until %s", r.what, until.UTC().Format(time.RFC3339)))
 	}

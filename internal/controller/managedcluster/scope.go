@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
@@ -35,6 +36,10 @@ type scope struct {
 	secret *corev1.Secret
 	// expiry is the first end of a certificate in it.
 	expiry pki.Expiry
+	// tenant reads the cluster's API server; nil while nobody is connected.
+	tenant client.Reader
+	// behind says whose bundles lack the authorities that sign (see lookAtBundles).
+	behind string
 	// rotated is set by the phase rotation: how far what a verb asks for is.
 	rotated map[meta.Verb]condition.Outcome
 	// network is set by addresses if it exists, and by network; nil before.
