@@ -68,7 +68,42 @@ func Start(ctx context.Context, o Options, tell func(message string)) (home.Daem
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- process.Wait() }() // ends with the daemon, or with this command
-	return follow(ctx, h, process.Process.Pid, exited, tell)
+	daemon, err := follow(ctx, h, process.Process.Pid, exited, tell)
+	if err != nil && ctx.Err() == nil {
+		if first, ok := another(ctx, h, process.Process.Pid); ok {
+			tell("another start came first")
+			return follow(ctx, h, first, nil, tell)
+		}
+	}
+	return daemon, err
+}
+
+// anotherTimeout is how long who holds the home may take to say who it is.
+const anotherTimeout = 2 * time.Second
+
+// another finds the daemon of whoever started at the same moment and was first:
+// it holds the home, which the one of this start was refused.
+func another(ctx context.Context, h home.Home, own int) (pid int, ok bool) {
+	tick := time.NewTicker(recordInterval)
+	defer tick.Stop()
+	for deadline := time.Now().Add(anotherTimeout); ; {
+		lock, err := h.Lock()
+		if err == nil { // nobody has it: the failure was this start's own
+			_ = lock.Release()
+			return 0, false
+		}
+		if running, found, err := h.ReadDaemon(); err == nil && found && running.PID != own && running.Alive() {
+			return running.PID, true
+		}
+		if time.Now().After(deadline) {
+			return 0, false
+		}
+		select {
+		case <-ctx.Done():
+			return 0, false
+		case <-tick.C:
+		}
+	}
 }
 
 // launch starts this program again as the daemon, in a session of its own so

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,20 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(temporary.Name(), path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// writeOnce writes a file that all may read, whole or not at all, unless there is
+// one: of two who write at once, one does.
+func writeOnce(path string, content []byte) error {
+	temporary := filepath.Join(filepath.Dir(path), ".berth-"+rand.Text())
+	if err := WriteFile(temporary, content, 0o644); err != nil {
+		return err
+	}
+	defer os.Remove(temporary)
+	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return SyncDir(filepath.Dir(path))

@@ -228,3 +228,22 @@ func TestAHomeThatIsHalfDeletedIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestOfTwoWhoMakeAHomeAtOnceBothGetTheSame(t *testing.T) {
+	for range 20 {
+		dir := filepath.Join(t.TempDir(), "home")
+		made := make(chan Home, 2)
+		failed := make(chan error, 2)
+		for range 2 {
+			go func() {
+				h, err := Create(dir, notTaken)
+				made <- h
+				failed <- err
+			}()
+		}
+		first, second := <-made, <-made
+		if err := errors.Join(<-failed, <-failed); err != nil || first != second {
+			t.Fatalf("they got %v and %v, %v", first, second, err)
+		}
+	}
+}

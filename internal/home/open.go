@@ -95,7 +95,10 @@ func Create(dir string, taken func(instance string) bool) (Home, error) {
 		return Home{}, fmt.Errorf("reading the home: %w", err)
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); name != versionFile && name != "log" && !strings.HasPrefix(name, ".berth-") {
+		if name := entry.Name(); name != versionFile && name != instanceFile && name != "log" && !strings.HasPrefix(name, ".berth-") {
+			if h, err := Open(dir); err == nil { // who started at the same time has just made it
+				return h, h.makeDirs()
+			}
 			return Home{}, fmt.Errorf("%w: %s is not empty and holds no install: name another directory with --home", ErrUnusable, dir)
 		}
 	}
@@ -107,10 +110,13 @@ func Create(dir string, taken func(instance string) bool) (Home, error) {
 	if err := WriteFile(filepath.Join(dir, versionFile), []byte(LayoutVersion+"\n"), 0o644); err != nil {
 		return Home{}, err
 	}
-	if err := WriteFile(filepath.Join(dir, instanceFile), []byte(instance+"\n"), 0o644); err != nil {
+	if err := writeOnce(filepath.Join(dir, instanceFile), []byte(instance+"\n")); err != nil {
 		return Home{}, err
 	}
-	h := Home{Dir: dir, Instance: instance}
+	h, err := Open(dir) // who started at the same time may have been first
+	if err != nil {
+		return Home{}, err
+	}
 	return h, h.makeDirs()
 }
 
