@@ -95,6 +95,13 @@ func TestTheUpgradeChannelIsChangedFromTheCommandLine(t *testing.T) {
 	if got := d.must("aks", "update", "-g", "rg", "-n", "demo", "--auto-upgrade-channel", "stable", "--query", "autoUpgradeProfile.upgradeChannel", "-o", "tsv"); got != "stable\n" {
 		t.Errorf("printed %q", got)
 	}
+	both := "[autoUpgradeProfile.upgradeChannel,autoUpgradeProfile.nodeOSUpgradeChannel]"
+	if got := d.must("aks", "update", "-g", "rg", "-n", "demo", "--node-os-upgrade-channel", "NodeImage", "--query", both, "-o", "tsv"); strings.Join(strings.Fields(got), " ") != "stable NodeImage" {
+		t.Errorf("the channels are %q", got)
+	}
+	if _, errs, code := d.run("aks", "update", "-g", "rg", "-n", "demo", "--node-os-upgrade-channel", "SecurityPatch"); code != 2 || !strings.Contains(errs, "NodeImage") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
 	if _, errs, code := d.run("aks", "update", "-g", "rg", "-n", "demo", "--auto-upgrade-channel", "weekly"); code != 2 || !strings.Contains(errs, "rapid") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}

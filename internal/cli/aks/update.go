@@ -14,29 +14,30 @@ import (
 
 type updateFlags struct {
 	target
-	channel string
-	noWait  bool
+	channel, nodeOSChannel string
+	noWait                 bool
 }
 
 func newUpdate(s *session.Session) *cobra.Command {
 	var flags updateFlags
 	command := &cobra.Command{
 		Use:   "update",
-		Short: "Change the upgrade channel of a managed cluster",
-		Long: `Change the upgrade channel of a managed cluster: to what it is upgraded by itself, in the
+		Short: "Change the upgrade channels of a managed cluster",
+		Long: `Change the upgrade channels of a managed cluster: to what it is upgraded by itself, in the
 windows of its maintenance configurations. patch is the newest patch of its minor, stable
-the newest patch of the minor before the newest, rapid the newest version, none nothing.`,
+the newest patch of the minor before the newest, rapid the newest version, none nothing.
+With the node OS upgrade channel NodeImage nodes of an older node image are renewed.`,
 		Args: cobra.NoArgs,
 		Example: `  berth aks update --resource-group demo --name demo --auto-upgrade-channel patch
+  berth aks update -g demo -n demo --node-os-upgrade-channel NodeImage
   berth aks update -g demo -n demo --auto-upgrade-channel none --no-wait`,
 		RunE: func(command *cobra.Command, _ []string) error { return runUpdate(command.Context(), s, flags) },
 	}
 	argument.ResourceGroup(s, command, &flags.group)
 	argument.ClusterName(s, command, "name", &flags.name)
-	argument.Choice(command, &flags.channel, "auto-upgrade-channel", "what the cluster is upgraded to by itself (required)", "none", "patch", "stable", "rapid")
-	if err := command.MarkFlagRequired("auto-upgrade-channel"); err != nil {
-		panic(err) // the flag is made a line above
-	}
+	argument.Choice(command, &flags.channel, "auto-upgrade-channel", "what the cluster is upgraded to by itself", "none", "patch", "stable", "rapid")
+	argument.Choice(command, &flags.nodeOSChannel, "node-os-upgrade-channel", "whether nodes get a new node image by themselves", "None", "NodeImage")
+	command.MarkFlagsOneRequired("auto-upgrade-channel", "node-os-upgrade-channel")
 	argument.NoWait(command, &flags.noWait)
 	return command
 }
@@ -52,14 +53,20 @@ func runUpdate(ctx context.Context, s *session.Session, flags updateFlags) error
 		if err != nil {
 			return err
 		}
-		cluster, channel := current.ManagedCluster, armcontainerservice.UpgradeChannel(flags.channel)
+		cluster := current.ManagedCluster
 		if cluster.Properties == nil {
 			cluster.Properties = &armcontainerservice.ManagedClusterProperties{}
 		}
 		if cluster.Properties.AutoUpgradeProfile == nil {
 			cluster.Properties.AutoUpgradeProfile = &armcontainerservice.ManagedClusterAutoUpgradeProfile{}
 		}
-		cluster.Properties.AutoUpgradeProfile.UpgradeChannel, cluster.Properties.ServicePrincipalProfile = &channel, nil
+		if channel := armcontainerservice.UpgradeChannel(flags.channel); channel != "" {
+			cluster.Properties.AutoUpgradeProfile.UpgradeChannel = &channel
+		}
+		if channel := armcontainerservice.NodeOSUpgradeChannel(flags.nodeOSChannel); channel != "" {
+			cluster.Properties.AutoUpgradeProfile.NodeOSUpgradeChannel = &channel
+		}
+		cluster.Properties.ServicePrincipalProfile = nil
 		poller, err = clusters.BeginCreateOrUpdate(ctx, flags.group, flags.name, cluster,
 			&armcontainerservice.ManagedClustersClientBeginCreateOrUpdateOptions{IfMatch: current.ETag})
 		return err
