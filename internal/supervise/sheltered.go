@@ -24,8 +24,10 @@ const (
 
 // ports keep connections waiting (see package shelter).
 type ports interface {
-	// Close keeps new connections to a port waiting, Open lets them all in.
+	// Close keeps new connections to a port waiting, Seal all that is sent to it;
+	// Open lets everything in.
 	Close(port uint16) error
+	Seal(port uint16) error
 	Open() error
 	// Silent says that nothing went over a port's connections for a while,
 	// Listens that somebody takes new ones.
@@ -44,12 +46,25 @@ func (s *supervisor) replace(c *component, now time.Time) {
 			return
 		}
 	}
-	if c.spec.Shelter != nil && now.Sub(c.sheltered) < shelterPatience {
-		if silent, err := s.tuning.ports.Silent(c.spec.Shelter.Port, shelterSilence); err == nil && !silent {
-			return
-		}
+	if c.spec.Shelter != nil && now.Sub(c.sheltered) < shelterPatience && !s.sealed(c.spec.Shelter.Port) {
+		return
 	}
 	c.stop(now)
+}
+
+// sealed seals a port over which nothing goes, and says whether it did. What came
+// between the look and the seal is seen by another look.
+func (s *supervisor) sealed(port uint16) bool {
+	if silent, err := s.tuning.ports.Silent(port, shelterSilence); err != nil || !silent {
+		return err != nil // nobody can tell
+	}
+	if err := s.tuning.ports.Seal(port); err != nil {
+		return true // closed it is
+	}
+	if silent, err := s.tuning.ports.Silent(port, shelterSilence); err == nil && !silent {
+		return s.tuning.ports.Close(port) != nil
+	}
+	return true
 }
 
 // openShelters lets in who waits for a component that serves by now, or that had

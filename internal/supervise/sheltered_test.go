@@ -19,6 +19,8 @@ func (p filePorts) has(name string) bool {
 
 func (p filePorts) Close(uint16) error { return os.WriteFile(p.file("closed"), nil, 0o600) }
 
+func (p filePorts) Seal(port uint16) error { return p.Close(port) }
+
 func (p filePorts) Open() error {
 	if p.has("closed") {
 		return os.Remove(p.file("closed"))

@@ -41,23 +41,34 @@ type Ports struct{}
 
 // Close keeps new connections to a port waiting, and lets those of any other
 // port that was closed in. Connections that are there go on.
-func (Ports) Close(port uint16) error {
+func (Ports) Close(port uint16) error { return drop(port, true) }
+
+// Seal keeps everything that is sent to a port waiting, also over connections that
+// are there: their process ends with nothing half done, and who sent it tries again.
+func (Ports) Seal(port uint16) error { return drop(port, false) }
+
+// drop drops what is sent to a port: first packets alone, or all.
+func drop(port uint16, first bool) error {
 	return change(func(conn *nftables.Conn) {
 		table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: tableName})
 		chain := conn.AddChain(&nftables.Chain{
 			Name: chainName, Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
 		})
 		conn.FlushChain(chain)
-		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		matches := []expr.Any{
 			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
-			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: flagsOffset, Len: 1},
-			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{lookedAt}, Xor: []byte{0}},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{onlySYN}},
-			&expr.Verdict{Kind: expr.VerdictDrop},
-		}})
+		}
+		if first {
+			matches = append(matches,
+				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: flagsOffset, Len: 1},
+				&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{lookedAt}, Xor: []byte{0}},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{onlySYN}},
+			)
+		}
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(matches, &expr.Verdict{Kind: expr.VerdictDrop})})
 	})
 }
 
