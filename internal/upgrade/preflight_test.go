@@ -64,7 +64,9 @@ func codes(findings []Finding) (codes []string) {
 
 func TestPreflightNamesAllThatStandsInTheWay(t *testing.T) {
 	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	pools := func(one, two string) []Pool { return []Pool{{Name: "one", From: "1.35.4", To: one}, {Name: "two", From: "1.35.4", To: two}} }
+	pools := func(one, two string) []Pool {
+		return []Pool{{Name: "one", From: "1.35.4", To: one}, {Name: "two", From: "1.35.4", To: two}}
+	}
 	for name, c := range map[string]struct {
 		plan Plan
 		want []string
