@@ -120,7 +120,16 @@ func (i *inside) end(t *testing.T) {
 		}
 	}
 	t.Logf("calls: %v", i.calls)
+	// What a kubelet answers while it is replaced can still be cut off, rarely:
+	// one call of some thousand (docs/design/rotation.md). The soak allows none.
+	allowed := 1
+	if soak() {
+		allowed = 0
+	}
 	if len(i.failed) > 0 {
+		t.Logf("%d calls failed:\n%s", len(i.failed), strings.Join(i.failed, "\n"))
+	}
+	if len(i.failed) > allowed {
 		t.Errorf("%d calls failed:\n%s", len(i.failed), strings.Join(i.failed, "\n"))
 	}
 }
