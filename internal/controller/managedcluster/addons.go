@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
@@ -25,8 +24,9 @@ type addons struct {
 	config Config
 
 	mu sync.Mutex
-	// applied is the digest of what this process applied last, by incarnation.
-	// A new process applies once more, which heals what was changed meanwhile.
+	// applied is the digest of the values that this process applied last, by
+	// incarnation; the same values are not even rendered again. A new process
+	// applies once more, which heals what was changed meanwhile.
 	applied map[string]string
 }
 
@@ -45,12 +45,20 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 		return reconcile.Result{}, fmt.Errorf("connecting the cluster: %w", err)
 	}
 	s.tenant = t.Client
-	objects, digest, err := p.render(ctx, s)
+	values, err := p.values(ctx, s)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	digest, err := digestOf(values)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	digest += s.restored() // what a restore took away is applied once more
 	if p.last(s) != digest && !s.givesUp() {
+		objects, err := addon.Render(values)
+		if err != nil {
+			return reconcile.Result{}, err
+		}
 		if err := addon.Apply(ctx, t.Client, objects); err != nil {
 			return reconcile.Result{}, err
 		}
@@ -70,37 +78,39 @@ func (p *addons) reportUnreachable(s *scope) {
 	s.report(v1alpha1.ConditionAddonsReady, condition.Waiting("waiting for the control plane"))
 }
 
-// render makes the manifests of this cluster and their digest.
-func (p *addons) render(ctx context.Context, s *scope) ([]*unstructured.Unstructured, string, error) {
+// values are what the manifests say of this cluster.
+func (p *addons) values(ctx context.Context, s *scope) (addon.Values, error) {
 	artifacts, ok := p.config.Releases.Lookup(s.cluster.ServedVersion())
 	if !ok {
-		return nil, "", fmt.Errorf("finding the images of Kubernetes %s: the release is not built", s.cluster.ServedVersion())
+		return addon.Values{}, fmt.Errorf("finding the images of Kubernetes %s: the release is not built", s.cluster.ServedVersion())
 	}
 	image := artifacts.Images["coredns"]
 	if image == "" {
-		return nil, "", fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.ServedVersion())
+		return addon.Values{}, fmt.Errorf("finding the image of CoreDNS: Kubernetes %s has none", s.cluster.ServedVersion())
 	}
 	metricsServer, err := p.metricsServer(ctx, s, artifacts)
 	if err != nil {
-		return nil, "", err
+		return addon.Values{}, err
 	}
-	objects, err := addon.Render(addon.Values{
+	return addon.Values{
 		APIServerAddress: s.apiServer.String(),
 		DNSServiceIP:     s.cluster.Spec.Network.DNSServiceIP, CoreDNSImage: image,
 		CoreDNSReplicas: replicas(s.cluster), UpstreamDNS: p.config.UpstreamDNS,
 		MetricsServerImage: metricsServer, NodeImage: artifacts.NodeImageName,
 		MetricsServerCert: s.credentials[pki.MetricsServerCert], MetricsServerKey: s.credentials[pki.MetricsServerKey],
 		ClusterCA: s.credentials[pki.ClusterCACert],
-	})
+	}, nil
+}
+
+// digestOf tells what is applied from what was: the manifests are this
+// program's, so they differ only as the values do.
+func digestOf(values addon.Values) (string, error) {
+	encoded, err := json.Marshal(values)
 	if err != nil {
-		return nil, "", err
-	}
-	encoded, err := json.Marshal(objects)
-	if err != nil {
-		return nil, "", fmt.Errorf("encoding the add-ons: %w", err)
+		return "", fmt.Errorf("encoding the values of the add-ons: %w", err)
 	}
 	sum := sha256.Sum256(encoded)
-	return objects, hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // metricsServer is the image of metrics-server where a node can run it: one that
