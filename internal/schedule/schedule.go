@@ -132,3 +132,11 @@ func (s Schedule) moment(wall time.Time) time.Time {
 	}
 	return gap.In(s.zone)
 }
+
+// Earlier is the earlier of two times, of which a zero one does not count.
+func Earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

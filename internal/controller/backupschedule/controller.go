@@ -217,7 +217,7 @@ func (c *Controller) drop(ctx context.Context, l *look) error {
 		err := c.keeper.Drop(ctx, backup)
 		var refused *arm.Error
 		if errors.As(err, &refused) { // it is restored from: another look comes by itself
-			l.expires = earlier(l.expires, l.now.Add(lookAgain))
+			l.expires = schedule.Earlier(l.expires, l.now.Add(lookAgain))
 			continue
 		}
 		if err != nil {
@@ -273,17 +273,9 @@ func (l *look) again() time.Duration {
 	if !l.waiting.IsZero() {
 		return lookAgain
 	}
-	soonest := earlier(l.next(), l.expires)
+	soonest := schedule.Earlier(l.next(), l.expires)
 	if soonest.IsZero() {
 		return 0
 	}
 	return min(max(soonest.Sub(l.now), time.Millisecond), lookAgain)
-}
-
-// earlier is the earlier of two times, of which a zero one does not count.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/schedule"
 )
 
 // sorted are the backups of a schedule that are not being deleted, by what came
@@ -54,7 +55,7 @@ func (s sorted) surplus(spec v1alpha1.BackupScheduleSpec, now time.Time) (surplu
 		case i >= int(spec.KeepCount) || !age.IsZero() && !now.Before(age):
 			surplus = append(surplus, b)
 		default:
-			expires = earlier(expires, age)
+			expires = schedule.Earlier(expires, age)
 		}
 	}
 	last := s.lastFailed()

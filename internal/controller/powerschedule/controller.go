@@ -26,6 +26,7 @@ import (
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controller/conflict"
+	"berth.dev/berth/internal/schedule"
 )
 
 // The reasons of the condition Scheduled.
@@ -125,7 +126,7 @@ func (c *Controller) report(ctx context.Context, cluster *v1alpha1.ManagedCluste
 		}
 		if stop, start := p.next(meta.VerbStop, seen.now), p.next(meta.VerbStart, seen.now); !p.disabled {
 			status.NextStop, status.NextStart = timeOf(stop), timeOf(start)
-			soonest = earlier(earlier(soonest, stop), start)
+			soonest = schedule.Earlier(schedule.Earlier(soonest, stop), start)
 		}
 		condition.Stamp{Generation: cluster.Generation, Time: seen.now}.Set(&status.Conditions, v1alpha1.ConditionScheduled, outcomeOf(p, status, seen))
 		statuses = append(statuses, status)
@@ -194,12 +195,4 @@ func timeOf(t time.Time) *metav1.Time {
 	}
 	result := metav1.NewTime(t)
 	return &result
-}
-
-// earlier is the earlier of two times, of which a zero one does not count.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
