@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs upstream's [Conformance] specs on a two-node Berth cluster of each
-# version; needs root, and an hour or two for each. Interrupted, it goes on with
-# the specs that are left. VERSIONS names the versions, ARGS goes to the runner.
+# version; needs root, and hours. Interrupted, it goes on with the specs that are
+# left. VERSIONS names the versions, ARGS goes to the runner.
 # usage: hack/conformance.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
