@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +16,10 @@ import (
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/discovery"
 	core "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
@@ -68,13 +72,54 @@ func apply(ctx context.Context, config *rest.Config, files fs.FS, shared bool) e
 		return err
 	}
 	if shared {
-		return nil
+		return waitDiscovered(ctx, config, desired)
 	}
 	if err := settle(ctx, definitions); err != nil {
 		return err
 	}
 	return open(ctx, config, desired)
 }
+
+// waitDiscovered waits until the API server names every kind in its discovery,
+// which it does a moment after it says that the kind is established: a client
+// that maps kinds by discovery finds none until then. Discovery cannot be watched.
+func waitDiscovered(ctx context.Context, config *rest.Config, definitions []*apiextensionsv1.CustomResourceDefinition) error {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("waiting for discovery: %w", err)
+	}
+	versions := map[string]sets.Set[string]{}
+	for _, definition := range definitions {
+		for _, version := range definition.Spec.Versions {
+			name := definition.Spec.Group + "/" + version.Name
+			if versions[name] == nil {
+				versions[name] = sets.New[string]()
+			}
+			versions[name].Insert(definition.Spec.Names.Plural)
+		}
+	}
+	for name, awaited := range versions {
+		if err := wait.PollUntilContextCancel(ctx, discoveryPeriod, true, func(ctx context.Context) (bool, error) {
+			served, err := client.ServerResourcesForGroupVersion(name)
+			if apierrors.IsNotFound(err) {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			for i := range served.APIResources {
+				awaited.Delete(served.APIResources[i].Name)
+			}
+			return awaited.Len() == 0, nil
+		}); err != nil {
+			return fmt.Errorf("waiting for discovery of %s (missing: %s): %w", name, strings.Join(sets.List(awaited), ", "), err)
+		}
+	}
+	return nil
+}
+
+// discoveryPeriod is how often waitDiscovered looks.
+const discoveryPeriod = 50 * time.Millisecond
 
 // open reads each kind once. The API server makes the storage of a kind when
 // it is first asked for it, and sends watchers away for a second until that is
