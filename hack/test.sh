@@ -23,9 +23,10 @@ e2e() {
   # The C compiler is the race detector's, az is driven by test/az; the rest is what an install uses.
   hack/packages.sh gcc libc6-dev mmdebstrap nftables iproute2 e2fsprogs xfsprogs azure-cli
   hack/build.sh bin
-  # The default release, and the minor that the stories upgrade to.
-  bin/berth release build
-  bin/berth release build 1.36.3
+  # The default release, the patch before it, and the minor that the stories upgrade to.
+  bin/berth release build --install-packages
+  bin/berth release build 1.35.3 --install-packages
+  bin/berth release build 1.36.3 --install-packages
   # Every package that has such a test, those of whole clusters last.
   mapfile -t packages < <(grep -rl --include='*_test.go' '^//go:build e2e' . | xargs -n1 dirname | sort -u | grep -v '^./test/e2e$')
   # One package after the other: they measure, and they share two cores with what they start.
