@@ -9,9 +9,18 @@ import (
 // ControlPlaneFinalizer holds a control plane until its host has removed all of it.
 const ControlPlaneFinalizer = "containerservice.berth.dev/control-plane"
 
+// PrestartedFinalizer holds a control plane that was made before its cluster until
+// the cluster is there, or until what was claimed for it is given back.
+const PrestartedFinalizer = "containerservice.berth.dev/prestarted"
+
+// PrestartedLabel is on every control plane that waits for a cluster.
+const PrestartedLabel = "containerservice.berth.dev/prestarted"
+
 // ControlPlane is the API server of one cluster and all that runs beside it,
 // bound to a host. What can never change later (address, issuer, etcd prefix)
-// is stored at birth.
+// is stored at birth. One that is started before there is a cluster for it belongs
+// to none until a cluster is created with its incarnation; without a host it is
+// being made.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=cp
@@ -33,11 +42,14 @@ type ControlPlane struct {
 }
 
 // ControlPlaneSpec is what the host agent is to run.
+//
+// +kubebuilder:validation:XValidation:rule="self.fqdn == oldSelf.fqdn || size(oldSelf.clusterName) == 0",message="fqdn is immutable once there is a cluster"
+// +kubebuilder:validation:XValidation:rule="size(self.hostName) == 0 || self.userID >= 1000 && size(self.address) > 0",message="what is bound to a host has an address, and a userID of 1000 or more"
 type ControlPlaneSpec struct {
-	// ClusterName is the name of the ManagedCluster object.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="clusterName is immutable"
+	// ClusterName is the name of the ManagedCluster object; empty while none has it.
+	// +kubebuilder:validation:XValidation:rule="size(oldSelf) == 0 || self == oldSelf",message="clusterName is immutable once there is a cluster"
 	ClusterName string `json:"clusterName"`
-	// HostName is the Host that it is bound to.
+	// HostName is the Host that it is bound to; empty while it is being made.
 	HostName string `json:"hostName"`
 	// Incarnation is that of the cluster.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="incarnation is immutable"
@@ -52,10 +64,9 @@ type ControlPlaneSpec struct {
 	// +optional
 	PowerState meta.PowerState `json:"powerState,omitempty"`
 	// Address is the public address that the API server listens on, port 443.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="address is immutable"
+	// +kubebuilder:validation:XValidation:rule="size(oldSelf) == 0 || self == oldSelf",message="address is immutable"
 	Address string `json:"address"`
 	// FQDN is its name in the install zone.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="fqdn is immutable"
 	FQDN string `json:"fqdn"`
 	// Issuer is the URL in the service-account tokens.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="issuer is immutable"
@@ -64,11 +75,19 @@ type ControlPlaneSpec struct {
 	// once and never computed again: it is authenticated data of the encryption at rest.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="etcdPrefix is immutable"
 	EtcdPrefix string `json:"etcdPrefix"`
-	// ServiceCIDR and PodCIDR are those of the cluster.
+	// ServiceCIDR and PodCIDR are those of the cluster; PodCIDR is empty where pods
+	// have addresses of a subnet.
 	ServiceCIDR string `json:"serviceCIDR"`
-	PodCIDR     string `json:"podCIDR"`
+	// +optional
+	PodCIDR string `json:"podCIDR,omitempty"`
+	// AuthorizedIPRanges are all ranges that may speak to its servers, the
+	// cluster's own outbound addresses among them; none: all may.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=400
+	// +optional
+	AuthorizedIPRanges []string `json:"authorizedIPRanges,omitempty"`
 	// UserID is the host uid and gid that the components run under.
-	// +kubebuilder:validation:Minimum=1000
+	// +kubebuilder:validation:Minimum=0
 	UserID int64 `json:"userID"`
 	// CredentialsName is the Secret that holds CAs, keys and certificates.
 	CredentialsName string `json:"credentialsName"`
@@ -98,6 +117,10 @@ type ControlPlaneStatus struct {
 	EmulatedVersion string `json:"emulatedVersion,omitempty"`
 	// +optional
 	VersionSince *metav1.Time `json:"versionSince,omitempty"`
+	// Server names the process of the API server that new connections reached when
+	// it last answered; the service's watches are made anew with it.
+	// +optional
+	Server string `json:"server,omitempty"`
 	// HealthySince is since when the API server has answered and no component has
 	// died, UnhealthySince since when that has not been so; one of them is there.
 	// Neither changes while the host builds what is to run next.

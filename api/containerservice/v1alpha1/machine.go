@@ -75,9 +75,21 @@ type MachineSpec struct {
 	// Address is the node's address in its virtual network.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
 	Address string `json:"address"`
-	// PodCIDR is the range of the node's pods.
+	// PodCIDR is the range of the node's pods; empty where they have addresses of a subnet.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
-	PodCIDR string `json:"podCIDR"`
+	// +optional
+	PodCIDR string `json:"podCIDR,omitempty"`
+	// PodAddresses are the addresses of the subnet PodSubnetCIDR that the node's
+	// pods have; empty where the node has a range of pods.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=250
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	// +optional
+	PodAddresses []string `json:"podAddresses,omitempty"`
+	// PodSubnetCIDR is the range of the subnet that PodAddresses lie in.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
+	// +optional
+	PodSubnetCIDR string `json:"podSubnetCIDR,omitempty"`
 	// IDRangeStart is the first host uid and gid of the node's user namespace;
 	// the range is 65536 long.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a machine is immutable: it is replaced"
@@ -123,8 +135,8 @@ type MachineSpec struct {
 }
 
 // MachineStatus is what was observed of a machine. The host agent owns
-// credentialsDigest and the conditions Provisioned and Networked, the machine
-// controller the others.
+// credentialsDigest, certificatesEnded, bundles and the conditions Provisioned and
+// Networked, the machine controller the others.
 type MachineStatus struct {
 	// CredentialsDigest is that of the credentials which every program of the
 	// machine runs with.
@@ -133,6 +145,14 @@ type MachineStatus struct {
 	// Authority is the one that signed the kubelet's certificates.
 	// +optional
 	Authority string `json:"authority,omitempty"`
+	// CertificatesEnded is true while the kubelet has no certificate but one that has
+	// ended, as after a long stop: it needs the one-time token again.
+	// +optional
+	CertificatesEnded bool `json:"certificatesEnded,omitempty"`
+	// Bundles is what was seen of the cluster's authorities in the volumes of pods,
+	// while some are to be retired.
+	// +optional
+	Bundles *BundleStatus `json:"bundles,omitempty"`
 	// NodeUID is the metadata.uid of the Kubernetes node once it registered.
 	// +optional
 	NodeUID string `json:"nodeUID,omitempty"`

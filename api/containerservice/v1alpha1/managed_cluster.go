@@ -115,6 +115,9 @@ type ManagedClusterSpec struct {
 	// Network is the cluster's address plan.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the network profile is immutable"
 	Network NetworkProfile `json:"network"`
+	// Outbound are the public addresses that traffic leaves with.
+	// +optional
+	Outbound OutboundProfile `json:"outbound,omitzero"`
 	// AgentPools are the pools of nodes, keyed by name.
 	// +listType=map
 	// +listMapKey=name
@@ -124,6 +127,12 @@ type ManagedClusterSpec struct {
 	// DisableRunCommand refuses to run callers' commands in pods of the cluster.
 	// +optional
 	DisableRunCommand bool `json:"disableRunCommand,omitempty"`
+	// AuthorizedIPRanges are the ranges in canonical CIDR notation that reach the
+	// API server beside the cluster's own outbound addresses; none: all do.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=200
+	// +optional
+	AuthorizedIPRanges []string `json:"authorizedIPRanges,omitempty"`
 	// Operations are the running operations, keyed by scope.
 	// +listType=map
 	// +listMapKey=scope
@@ -167,26 +176,6 @@ type ManagedClusterSpec struct {
 	Rotations []Rotation `json:"rotations,omitempty"`
 }
 
-// NetworkProfile is the address plan of a cluster, in canonical CIDR notation.
-type NetworkProfile struct {
-	// Plugin is kubenet: a pod range per node, routed by the virtual network.
-	// +kubebuilder:validation:Enum=kubenet
-	Plugin string `json:"plugin"`
-	// VNetCIDR is the range of the virtual network, 10.224.0.0/12.
-	VNetCIDR string `json:"vnetCIDR"`
-	// NodeCIDR is the range of the subnet of the nodes, 10.224.0.0/16.
-	NodeCIDR string `json:"nodeCIDR"`
-	// PodCIDR is the range that the nodes' pod ranges are cut from.
-	PodCIDR string `json:"podCIDR"`
-	// ServiceCIDR is the range of service addresses.
-	ServiceCIDR string `json:"serviceCIDR"`
-	// DNSServiceIP is the address of the cluster's DNS, inside ServiceCIDR.
-	DNSServiceIP string `json:"dnsServiceIP"`
-	// OutboundType is loadBalancer: traffic leaves with the cluster's own public address.
-	// +kubebuilder:validation:Enum=loadBalancer
-	OutboundType string `json:"outboundType"`
-}
-
 // AgentPoolProfile is the desired state of one pool of equal nodes.
 type AgentPoolProfile struct {
 	// Name of the pool.
@@ -213,6 +202,14 @@ type AgentPoolProfile struct {
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=250
 	MaxPods int32 `json:"maxPods"`
+	// VNetSubnetID is the ARM id of the subnet of the nodes, in the casing of the
+	// caller; empty for the subnet of the network that was made for the cluster.
+	// +optional
+	VNetSubnetID string `json:"vnetSubnetID,omitempty"`
+	// PodSubnetID is the ARM id of the subnet of the pods, of the same virtual
+	// network; empty for where the plugin has them otherwise.
+	// +optional
+	PodSubnetID string `json:"podSubnetID,omitempty"`
 	// Mode is System (runs the cluster's own add-ons) or User.
 	// +kubebuilder:validation:Enum=System;User
 	Mode string `json:"mode"`
@@ -286,9 +283,13 @@ type ManagedClusterStatus struct {
 	// Address is the public address of the API server.
 	// +optional
 	Address string `json:"address,omitempty"`
-	// OutboundAddress is the public address that the cluster's traffic leaves with.
+	// OutboundAddress is the first public address that the cluster's traffic leaves with.
 	// +optional
 	OutboundAddress string `json:"outboundAddress,omitempty"`
+	// OutboundAddresses are all of them.
+	// +listType=atomic
+	// +optional
+	OutboundAddresses []string `json:"outboundAddresses,omitempty"`
 	// CurrentKubernetesVersion is the version whose API is served: that before an
 	// upgrade as long as the new binaries emulate it.
 	// +optional

@@ -68,13 +68,45 @@ func (m *Machine) Credentialed() bool {
 }
 
 // NeedsToken says that the node has yet to get certificates of the authority
-// that its spec names, for which its one-time token identifies it.
+// that its spec names, or that its have ended, for which its one-time token
+// identifies it.
 func (m *Machine) NeedsToken() bool {
-	if !ConditionTrue(m.Status.Conditions, ConditionBootstrapped) {
+	if !ConditionTrue(m.Status.Conditions, ConditionBootstrapped) || m.Status.CertificatesEnded {
 		return true
 	}
 	return m.Spec.Credentials != nil && m.Status.Authority != m.Spec.Credentials.Authority
 }
+
+// BundleStatus is what a host saw of a cluster's authorities in the volumes that a
+// kubelet keeps for pods.
+type BundleStatus struct {
+	// Authority is the key id of the one that was looked for.
+	Authority string `json:"authority"`
+	// Behind are the volumes with files that hold another authority of the cluster
+	// and not this one.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	// +optional
+	Behind []BundleBehind `json:"behind,omitempty"`
+	// Message says why the look saw less than all; empty if it saw all.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// BundlesBehindMax is how many volumes a host names.
+const BundlesBehindMax = 512
+
+// BundleBehind is a volume of a pod.
+type BundleBehind struct {
+	// PodUID is the metadata.uid of the pod, Volume the name in its spec.
+	PodUID string `json:"podUID"`
+	Volume string `json:"volume"`
+}
+
+// AuthorityPublished is the annotation of a cluster's Secret that holds the key id
+// of the signing authority once the bundle of every namespace was seen to hold it:
+// from then on hosts look at what pods have of it.
+const AuthorityPublished = "rotation.containerservice.berth.dev/published"
 
 // CertificateStatus is what was observed of a cluster's certificates.
 type CertificateStatus struct {

@@ -30,6 +30,14 @@ type HostSpec struct {
 	MemoryOvercommit int32 `json:"memoryOvercommit"`
 	// PublicRange is the pool of public addresses of its edge, in CIDR notation.
 	PublicRange string `json:"publicRange"`
+	// Egress lets clusters reach what lies outside of the public range, with an
+	// address of the host's own.
+	// +optional
+	Egress bool `json:"egress,omitempty"`
+	// Announce is the link of the host on which it answers for the public range,
+	// so that others on that link reach it; empty: none.
+	// +optional
+	Announce string `json:"announce,omitempty"`
 }
 
 // HostStatus is what the agent reports.
@@ -40,7 +48,7 @@ type HostStatus struct {
 	// MemoryMiB is the memory in MiB.
 	// +optional
 	MemoryMiB int64 `json:"memoryMiB,omitempty"`
-	// Isolation is the class of its machines: userns or shared-kernel.
+	// Isolation is the class of its machines: userns.
 	// +optional
 	Isolation string `json:"isolation,omitempty"`
 	// Releases are the Kubernetes versions whose binaries are built on it.
@@ -62,6 +70,10 @@ const ConditionEdgeReady = "EdgeReady"
 
 // ConditionDNSReady is true if the server of the install zone runs with the names of all clusters.
 const ConditionDNSReady = "DNSReady"
+
+// ConditionBackendsProbed is true if the process runs that takes dead backends
+// of balancers out of rotation.
+const ConditionBackendsProbed = "BackendsProbed"
 
 // HostList is a list of hosts.
 //

@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // PublicIPAddress is one address of the edge's pool that is taken. The
 // object's name is made from the address ("ip-198-18-0-5"), so creating it is
@@ -30,6 +34,15 @@ type PublicIPAddressSpec struct {
 	OwnerIncarnation string `json:"ownerIncarnation,omitempty"`
 	// Purpose is apiserver, outbound, service/<namespace>/<name>, or host, front-end or dns of the edge.
 	Purpose string `json:"purpose"`
+}
+
+// PurposeOutbound is the purpose of a cluster's nth address of outbound traffic,
+// from 0: outbound, outbound/2, outbound/3.
+func PurposeOutbound(n int) string {
+	if n == 0 {
+		return "outbound"
+	}
+	return "outbound/" + strconv.Itoa(n+1)
 }
 
 // PublicIPAddressList is a list of public IP addresses.

@@ -17,6 +17,9 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&VirtualNetwork{}, &VirtualNetworkList{},
 		&PublicIPAddress{}, &PublicIPAddressList{},
 		&LoadBalancer{}, &LoadBalancerList{},
+		&NetworkSecurityGroup{}, &NetworkSecurityGroupList{},
+		&RouteTable{}, &RouteTableList{},
+		&AddressReservation{}, &AddressReservationList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion())
 	return nil

@@ -49,8 +49,8 @@ type OperationSpec struct {
 
 // Target names one object of the management API, incarnation included.
 type Target struct {
-	// Kind is ManagedCluster or ResourceGroup.
-	// +kubebuilder:validation:Enum=ManagedCluster;ResourceGroup
+	// Kind is the kind of the object.
+	// +kubebuilder:validation:Enum=ManagedCluster;ResourceGroup;VirtualNetwork;NetworkSecurityGroup;RouteTable;AddressReservation
 	Kind string `json:"kind"`
 	// Name is the object's name.
 	Name string `json:"name"`

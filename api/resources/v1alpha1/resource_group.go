@@ -5,6 +5,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // ResourceGroupFinalizer holds a resource group until all that lies in it is gone.
 const ResourceGroupFinalizer = "resources.berth.dev/resource-group"
 
+// SubscriptionLabel is on every object that lies in a subscription, its GUID in
+// lower case, so that a list reads no others.
+const SubscriptionLabel = "resources.berth.dev/subscription"
+
 // ResourceGroup is a folder of resources that are deleted together.
 //
 // +kubebuilder:object:root=true
@@ -37,6 +41,11 @@ type ResourceGroupSpec struct {
 	// Tags are the caller's own key and value pairs.
 	// +optional
 	Tags map[string]string `json:"tags,omitempty"`
+	// ManagedBy is the ARM id of the cluster whose node resource group it is. As
+	// long as that lives, nobody deletes the group or what lies in it by hand.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="managedBy is immutable"
+	// +optional
+	ManagedBy string `json:"managedBy,omitempty"`
 }
 
 // ResourceGroupStatus is what a deletion still waits for.
