@@ -25,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 // Edge is the desired edge of a host.
@@ -36,48 +37,12 @@ type Edge struct {
 	// ServiceAddresses are addresses that live in the edge namespace itself:
 	// the front end and the DNS of the install zone listen on them.
 	ServiceAddresses []netip.Addr
-}
-
-// Network is the whole desired state of one virtual network.
-type Network struct {
-	// ID is the network's incarnation.
-	ID string
-	// NodeRange is the subnet of the nodes; its first address is the gateway.
-	NodeRange netip.Prefix
-	// PodRange is the range that the ports' pod ranges lie in.
-	PodRange netip.Prefix
-	// OutboundAddress is the public address that traffic to the edge leaves with.
-	OutboundAddress netip.Addr
-	// Ports are the machines that may be attached.
-	Ports []Port
-	// Frontends are the balanced public addresses.
-	Frontends []Frontend
-}
-
-// Port is the place of one machine.
-type Port struct {
-	// ID is the machine's incarnation.
-	ID string
-	// Address is the machine's address in NodeRange.
-	Address netip.Addr
-	// PodRange is routed to the machine.
-	PodRange netip.Prefix
-}
-
-// Frontend is one balanced public address.
-type Frontend struct {
-	Address netip.Addr
-	Rules   []Rule
-	// Backends are addresses of ports in rotation.
-	Backends []netip.Addr
-}
-
-// Rule balances one port of a frontend over NodePort of its backends.
-type Rule struct {
-	// Protocol is TCP or UDP.
-	Protocol string
-	Port     uint16
-	NodePort uint16
+	// Egress lets what is not for the pool out through the host, with the host's
+	// own address. Without it nothing leaves the edge.
+	Egress bool
+	// Announce is a link of the host, over which others on that link reach the
+	// pool: the host answers for its addresses there. Empty: none.
+	Announce string
 }
 
 // Endpoint is a namespace on the edge with one public address.
@@ -86,6 +51,14 @@ type Endpoint struct {
 	ID string
 	// Address is its public address.
 	Address netip.Addr
+	// Authorized are the ranges that may speak to its servers; none: all may. The
+	// host and the edge always may. It holds for connections that there are, too.
+	Authorized []netip.Prefix
+}
+
+// Admits says whether an address is in the authorized ranges.
+func (e Endpoint) Admits(address netip.Addr) bool {
+	return len(e.Authorized) == 0 || slices.ContainsFunc(e.Authorized, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // The errors of a Fabric, matched by errors.Is.

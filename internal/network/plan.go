@@ -26,6 +26,9 @@ const (
 // addresses of a subnet and its last one belong to the network.
 const nodeOffset = 4
 
+// podGatewayOffset is the address of a subnet that nodes have as their pods' gateway.
+const podGatewayOffset = 2
+
 // broadRouteBits is the length below which a route of a host counts as a
 // default route: VPNs split the default into two or more halves.
 const broadRouteBits = 8
@@ -99,9 +102,33 @@ func AllocatePublicAddress(public netip.Prefix, taken []netip.Addr) (netip.Addr,
 	return lowest(public, clusterOffset, taken)
 }
 
-// AllocateAddress is the lowest free address of a machine.
-func AllocateAddress(nodeRange netip.Prefix, taken []netip.Addr) (netip.Addr, error) {
-	return lowest(nodeRange, nodeOffset, taken)
+// AllocateAddresses are the n lowest free addresses of a subnet from an address
+// on, or from its first on if that is not valid, and the address after them.
+func AllocateAddresses(subnet netip.Prefix, from netip.Addr, taken map[netip.Addr]bool, n int) (found []netip.Addr, next netip.Addr, err error) {
+	last, address := last(subnet), advance(subnet.Masked().Addr(), nodeOffset)
+	if from.IsValid() {
+		address = from
+	}
+	for ; len(found) < n && subnet.Contains(address) && address.Less(last); address = address.Next() {
+		if !taken[address] {
+			found = append(found, address)
+		}
+	}
+	if len(found) < n {
+		return nil, from, fmt.Errorf("allocating %d addresses of %s, %d are free: %w", n, subnet, len(found), ErrExhausted)
+	}
+	return found, address, nil
+}
+
+// PodGateway is the address that pods with addresses of a subnet have as their
+// gateway on each node: one of those that Azure reserves, and nobody has.
+func PodGateway(subnet netip.Prefix) netip.Addr {
+	return advance(subnet.Masked().Addr(), podGatewayOffset)
+}
+
+// SubnetCapacity is how many addresses a subnet gives to machines and pods.
+func SubnetCapacity(subnet netip.Prefix) int {
+	return max(0, 1<<(32-subnet.Bits())-nodeOffset-1)
 }
 
 // AllocatePodRange is the lowest free pod range of a machine.
@@ -116,14 +143,12 @@ func AllocatePodRange(podRange netip.Prefix, taken []netip.Prefix) (netip.Prefix
 	return netip.Prefix{}, fmt.Errorf("allocating a /%d of pod range %s, %d are taken: %w", MachinePodRangeBits, podRange, len(taken), ErrExhausted)
 }
 
-// MachineCapacity is how many machines a network has room for.
-func MachineCapacity(nodeRange, podRange netip.Prefix) int {
-	addresses := 1<<(32-nodeRange.Bits()) - nodeOffset - 1
-	ranges := 0
-	if podRange.Bits() <= MachinePodRangeBits {
-		ranges = 1 << (MachinePodRangeBits - podRange.Bits())
+// PodRangeCapacity is how many machines a pod range has room for.
+func PodRangeCapacity(podRange netip.Prefix) int {
+	if podRange.Bits() > MachinePodRangeBits {
+		return 0
 	}
-	return max(0, min(addresses, ranges))
+	return 1 << (MachinePodRangeBits - podRange.Bits())
 }
 
 // lowest is the lowest address of a range, from an offset on and without the

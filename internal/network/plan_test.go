@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -66,20 +67,27 @@ func TestAddressesAreTakenInOrderWithoutThoseThatAreReserved(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		taken []netip.Addr
-		want  string
+		n     int
+		want  []netip.Addr
 	}{
-		{"starts behind the reserved four", nil, "10.224.0.4"},
-		{"fills the lowest gap", addresses("10.224.0.4", "10.224.0.6"), "10.224.0.5"},
-		{"never gives the last", addresses("10.224.0.4", "10.224.0.5", "10.224.0.6"), ""},
+		{"starts behind the reserved four", nil, 1, addresses("10.224.0.4")},
+		{"fills the lowest gap", addresses("10.224.0.4", "10.224.0.6"), 1, addresses("10.224.0.5")},
+		{"takes several around one that is taken", addresses("10.224.0.5"), 2, addresses("10.224.0.4", "10.224.0.6")},
+		{"never gives the last", addresses("10.224.0.4", "10.224.0.5", "10.224.0.6"), 1, nil},
+		{"gives all or nothing", nil, 4, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := AllocateAddress(subnet, test.taken)
-			if test.want == "" {
+			taken := map[netip.Addr]bool{}
+			for _, address := range test.taken {
+				taken[address] = true
+			}
+			got, next, err := AllocateAddresses(subnet, netip.Addr{}, taken, test.n)
+			if test.want == nil {
 				if !errors.Is(err, ErrExhausted) {
-					t.Errorf("AllocateAddress() = %v, %v, want ErrExhausted", got, err)
+					t.Errorf("AllocateAddresses() = %v, %v, want ErrExhausted", got, err)
 				}
-			} else if err != nil || got.String() != test.want {
-				t.Errorf("AllocateAddress() = %v, %v, want %s", got, err, test.want)
+			} else if err != nil || !slices.Equal(got, test.want) || next != got[len(got)-1].Next() {
+				t.Errorf("AllocateAddresses() = %v, %v, %v, want %v", got, next, err, test.want)
 			}
 		})
 	}
@@ -108,18 +116,15 @@ func TestAllocatePodRange(t *testing.T) {
 	}
 }
 
-func TestMachineCapacityIsTheSmallerOfTheTwoRanges(t *testing.T) {
-	for _, test := range []struct {
-		nodes, pods string
-		want        int
-	}{
-		{"10.224.0.0/16", "10.244.0.0/16", 256},
-		{"10.224.0.0/29", "10.244.0.0/16", 3},
-		{"10.224.0.0/16", "10.244.0.0/25", 0},
-		{"10.224.0.0/30", "10.244.0.0/16", 0},
-	} {
-		if got := MachineCapacity(netip.MustParsePrefix(test.nodes), netip.MustParsePrefix(test.pods)); got != test.want {
-			t.Errorf("MachineCapacity(%s, %s) = %d, want %d", test.nodes, test.pods, got, test.want)
+func TestCapacityLeavesWhatAzureReserves(t *testing.T) {
+	for subnet, want := range map[string]int{"10.224.0.0/16": 65531, "10.0.0.0/24": 251, "10.224.0.0/29": 3, "10.224.0.0/30": 0} {
+		if got := SubnetCapacity(netip.MustParsePrefix(subnet)); got != want {
+			t.Errorf("SubnetCapacity(%s) = %d, want %d", subnet, got, want)
+		}
+	}
+	for pods, want := range map[string]int{"10.244.0.0/16": 256, "10.244.0.0/24": 1, "10.244.0.0/25": 0} {
+		if got := PodRangeCapacity(netip.MustParsePrefix(pods)); got != want {
+			t.Errorf("PodRangeCapacity(%s) = %d, want %d", pods, got, want)
 		}
 	}
 }

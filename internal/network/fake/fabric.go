@@ -146,12 +146,10 @@ func (f *Fabric) EnsureNetwork(ctx context.Context, desired network.Network) err
 		if err := desired.Validate(); err != nil {
 			return err
 		}
-		if err := f.claim("network "+desired.ID, publicAddresses(desired)...); err != nil {
+		if err := f.claim("network "+desired.ID, desired.PublicAddresses()...); err != nil {
 			return err
 		}
-		desired.Ports = slices.Clone(desired.Ports)
-		desired.Frontends = slices.Clone(desired.Frontends)
-		f.networks[desired.ID] = desired
+		f.networks[desired.ID] = desired.Clone()
 		for id := range f.attached[desired.ID] {
 			if !slices.ContainsFunc(desired.Ports, func(p network.Port) bool { return p.ID == id }) {
 				delete(f.attached[desired.ID], id)
@@ -231,7 +229,7 @@ func (f *Fabric) claim(owner string, addresses ...netip.Addr) error {
 		held[endpoint.Address] = "endpoint " + id
 	}
 	for id, other := range f.networks {
-		for _, address := range publicAddresses(other) {
+		for _, address := range other.PublicAddresses() {
 			held[address] = "network " + id
 		}
 	}
@@ -244,12 +242,4 @@ func (f *Fabric) claim(owner string, addresses ...netip.Addr) error {
 		}
 	}
 	return nil
-}
-
-func publicAddresses(n network.Network) []netip.Addr {
-	addresses := []netip.Addr{n.OutboundAddress}
-	for _, frontend := range n.Frontends {
-		addresses = append(addresses, frontend.Address)
-	}
-	return addresses
 }

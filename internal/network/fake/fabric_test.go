@@ -45,12 +45,14 @@ func TestTheFakeFailsWhenTold(t *testing.T) {
 func TestTheFakeShowsWhatIsAttached(t *testing.T) {
 	fabric, public := New(), netip.MustParsePrefix("198.18.0.0/20")
 	plan := network.PlanPublicRange(public)
-	port := network.Port{ID: "one", Address: netip.MustParseAddr("10.224.0.4"), PodRange: netip.MustParsePrefix("10.244.0.0/24")}
+	nodes := netip.MustParsePrefix("10.224.0.0/16")
+	port := network.Port{ID: "one", Subnet: "nodes", Outbound: "a", Address: netip.MustParseAddr("10.224.0.4"), PodRange: netip.MustParsePrefix("10.244.0.0/24")}
 	err := errors.Join(
 		fabric.EnsureEdge(t.Context(), network.Edge{PublicRange: public, HostAddress: plan.Host}),
 		fabric.EnsureNetwork(t.Context(), network.Network{
-			ID: "alpha", NodeRange: netip.MustParsePrefix("10.224.0.0/16"), PodRange: netip.MustParsePrefix("10.244.0.0/16"),
-			OutboundAddress: plan.First, Ports: []network.Port{port},
+			ID: "alpha", AddressSpace: []netip.Prefix{nodes}, Subnets: []network.Subnet{{Name: "nodes", Range: nodes}},
+			PodRanges: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
+			Outbounds: []network.Outbound{{ID: "a", Addresses: []netip.Addr{plan.First}}}, Ports: []network.Port{port},
 		}),
 		fabric.AttachPort(t.Context(), "alpha", port, "/proc/7/ns/net"),
 	)

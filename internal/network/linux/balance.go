@@ -1,133 +1,314 @@
 package linux
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	mdnetlink "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"berth.dev/berth/internal/network"
 )
 
-// writeRouter writes the whole packet filter of a router in one transaction.
+// balanceTable is the nftables table that balances in a router's namespace.
 //
-// Prerouting translates what is for a service to one of its backends, wherever
-// it comes from. Forward lets machines and pods speak with each other and out, and
-// lets in what a balancer sent to a backend or what belongs to a
-// connection; nothing from the edge reaches a private address otherwise.
-// Postrouting gives what leaves the network its outbound address, and what one of
-// its own machines sends to one of its services the gateway's, so that the
-// answer comes back through here even if client and backend are one machine.
-func writeRouter(router *session, n network.Network) error {
+// It is never made anew: everything in it that has content is named by its
+// content, so that what is there already need not be written, and one look at
+// the names tells what is missing and what is left over. A new endpoint costs
+// one chain of one service, whatever the number of services; clients keep the
+// backends they stick to, and counters go on.
+//
+//	insiders    the network's own ranges
+//	frontends   all frontend addresses: what has no service is answered with a reset
+//	services    address, protocol and port to the chain of a service
+//	by-…        chain of one port of a service: who may, how long, and to which backend
+//	to-…        map from a number to a backend, for all services with the same backends
+//	in-…        the same backends as a set
+//	only-…      set of ranges that may connect
+//	stick-…     map from client to backend, of one service, that the kernel fills
+//	idle-…      timeouts of tracked connections
+//	connections-… how many connections a service got
+const balanceTable = "berth-balance"
+
+// The first letters of names by content.
+const (
+	chainPrefix    = "by-"
+	rotationPrefix = "to-"
+	membersPrefix  = "in-"
+	rangesPrefix   = "only-"
+	stickPrefix    = "stick-"
+	counterPrefix  = "connections-"
+	idlePrefix     = "idle-"
+)
+
+// The names of what is there once.
+const (
+	frontendsSet = "frontends"
+	servicesMap  = "services"
+	insidersSet  = "insiders"
+)
+
+// serviceChain is the content of the chain of one port of a service.
+type serviceChain struct {
+	Service  service
+	NodePort uint16
+	Internal bool
+	Silent   bool
+	Backends int
+	Idle     time.Duration
+	// The names of what it refers to; empty for none.
+	Rotation, Members, Ranges, Stick, Counter string
+}
+
+// timeout names the timeouts of the service's connections.
+func (c serviceChain) timeout() string {
+	return fmt.Sprintf("%s%s-%d", idlePrefix, protocolName(c.Service.protocol), c.Idle/time.Second)
+}
+
+// name is made of the content.
+func (c serviceChain) name() string {
+	return named(fmt.Sprintf("%s%s-%s-%d-", chainPrefix, protocolName(c.Service.protocol), c.Service.address, c.Service.port), c)
+}
+
+// balance is what a balance table should hold.
+type balance struct {
+	// gateway is the address that those inside get towards services: their
+	// answers could miss the router.
+	gateway   netip.Addr
+	inside    []netip.Prefix
+	frontends map[netip.Addr]bool
+	services  map[service]serviceChain
+	rotations map[string][]netip.Addr
+	ranges    map[string][]netip.Prefix
+	sticks    map[string]time.Duration
+	// objects are the names of counters and timeouts.
+	objects map[string]bool
+}
+
+// newBalance plans the table of a network. A service without backends has no
+// chain, only its address.
+func newBalance(n network.Network) balance {
+	b := balance{
+		inside: n.Space(), frontends: map[netip.Addr]bool{}, services: map[service]serviceChain{}, rotations: map[string][]netip.Addr{},
+		ranges: map[string][]netip.Prefix{}, sticks: map[string]time.Duration{}, objects: map[string]bool{},
+	}
+	if gateways := n.Gateways(); len(gateways) > 0 { // without a subnet there is nobody inside
+		b.gateway = gateways[0]
+	}
+	for _, frontend := range n.Frontends {
+		b.frontends[frontend.Address] = true
+		if rotation := n.Rotation(frontend); len(rotation) > 0 {
+			b.add(frontend, rotation)
+		}
+	}
+	return b
+}
+
+func (b balance) add(frontend network.Frontend, rotation []netip.Addr) {
+	slices.SortFunc(rotation, netip.Addr.Compare)
+	chain := serviceChain{
+		Internal: frontend.Internal, Silent: frontend.SilentOnIdle, Backends: len(rotation), Idle: frontend.IdleTimeout,
+		Rotation: named(rotationPrefix, rotation), Counter: counterPrefix + owner(frontend),
+	}
+	if chain.Idle == 0 {
+		chain.Idle = network.DefaultIdleTimeout
+	}
+	b.rotations[chain.Rotation], b.objects[chain.Counter] = rotation, true
+	if len(frontend.SourceRanges) > 0 {
+		allowed := network.Disjoint(frontend.SourceRanges)
+		chain.Ranges = named(rangesPrefix, allowed)
+		b.ranges[chain.Ranges] = allowed
+	}
+	if frontend.Affinity > 0 {
+		chain.Stick = named(stickPrefix, []any{owner(frontend), frontend.Address, frontend.Affinity})
+		chain.Members = membersPrefix + strings.TrimPrefix(chain.Rotation, rotationPrefix)
+		b.sticks[chain.Stick], b.rotations[chain.Members] = frontend.Affinity, rotation
+	}
+	for _, r := range frontend.Rules {
+		chain.Service = service{frontend.Address, protocolNumber(r.Protocol), r.Port}
+		chain.NodePort = r.NodePort
+		b.services[chain.Service], b.objects[chain.timeout()] = chain, true
+	}
+}
+
+// owner names a frontend in counters.
+func owner(frontend network.Frontend) string {
+	if frontend.Name == "" {
+		return frontend.Address.String()
+	}
+	return frontend.Name
+}
+
+// named is a prefix and a digest of a content.
+func named(prefix string, content any) string {
+	text, err := json.Marshal(content)
+	if err != nil {
+		text = fmt.Append(nil, content) // nothing of the plan fails; a name it needs all the same
+	}
+	sum := sha256.Sum256(text)
+	return prefix + hex.EncodeToString(sum[:8])
+}
+
+// writeBalance brings the balance table of a router in line with a network:
+// in one transaction what is missing is added and the services point to it,
+// in a second one goes what nothing points to any more.
+func (f *Fabric) writeBalance(router *session, n network.Network) error {
 	conn, err := router.filter()
 	if err != nil {
 		return err
 	}
 	defer conn.CloseLasting()
-	t := replaceTable(conn, nftables.TableFamilyIPv4, routerTable)
-	frontends := t.set(&nftables.Set{Name: "frontends", KeyType: nftables.TypeIPAddr, KeyByteOrder: binaryutil.BigEndian}, frontendElements(n))
-	services := t.services(n)
+	f.timeouts.Lock() // the library keeps timeouts in a variable of its own
+	defer f.timeouts.Unlock()
+	want := newBalance(n)
+	have, err := readBalance(conn)
+	if err != nil {
+		return fmt.Errorf("reading nftables table %s: %w", balanceTable, err)
+	}
+	t := &transaction{conn: conn, table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: balanceTable}}
+	if have.skeleton != want.skeleton() {
+		conn.AddTable(t.table) // so that deleting it cannot fail
+		conn.DelTable(t.table)
+		conn.AddTable(t.table)
+		have = present{services: map[service]string{}, frontends: map[netip.Addr]bool{}}
+		t.writeSkeleton(want)
+	}
+	t.addContent(want, have)
+	if err := t.commit(); err != nil {
+		return err
+	}
+	return sweepBalance(conn, want, have)
+}
 
-	t.rules(t.hook("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, *nftables.ChainPriorityNATDest, nftables.ChainPolicyAccept),
-		rule(toService(services)),
-	)
-	t.rules(t.hook("input", nftables.ChainTypeFilter, nftables.ChainHookInput, *nftables.ChainPriorityFilter, nftables.ChainPolicyDrop),
-		rule(state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept()),
-		rule(protocol(unix.IPPROTO_ICMP), accept()),
-		rule(toSet(frontends), protocol(unix.IPPROTO_TCP), reset()),
-	)
-	t.rules(t.hook("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, *nftables.ChainPriorityFilter, nftables.ChainPolicyDrop),
-		rule(state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept()),
-		rule(state(expr.CtStateBitINVALID), drop()),
-		// What still has a frontend's address here is for a port that no rule
-		// lists or that has no backend.
-		rule(toSet(frontends), protocol(unix.IPPROTO_TCP), reset()),
-		rule(toSet(frontends), portUnreachable()),
-		rule(notFrom(uplink), accept()),
-		rule(from(uplink), notTo(uplink), translated(), accept()),
-	)
-	postrouting := t.hook("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, *nftables.ChainPriorityNATSource, nftables.ChainPolicyAccept)
-	for _, inside := range []netip.Prefix{n.NodeRange, n.PodRange} {
-		t.rules(postrouting,
-			rule(to(uplink), fromRange(inside), as(n.OutboundAddress)),
-			rule(notTo(uplink), fromRange(inside), translated(), as(network.Gateway(n.NodeRange))),
-		)
+// sweepBalance removes what was there before and nothing points to any more.
+func sweepBalance(conn *nftables.Conn, want balance, have present) error {
+	t := &transaction{conn: conn, table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: balanceTable}}
+	wanted := map[string]bool{}
+	for _, chain := range want.services {
+		wanted[chain.name()] = true
+	}
+	for _, name := range have.chains {
+		if !wanted[name] {
+			conn.DelChain(&nftables.Chain{Table: t.table, Name: name})
+		}
+	}
+	for _, name := range have.sets {
+		_, rotation := want.rotations[name]
+		_, ranges := want.ranges[name]
+		_, stick := want.sticks[name]
+		if !rotation && !ranges && !stick {
+			conn.DelSet(&nftables.Set{Table: t.table, Name: name})
+		}
+	}
+	for name, kind := range have.objects {
+		if !want.objects[name] {
+			conn.DeleteObject(&nftables.NamedObj{Table: t.table, Name: name, Type: kind, Obj: &expr.Counter{}})
+		}
 	}
 	return t.commit()
 }
 
-// services adds the map from address, protocol and port to a chain that
-// balances over the backends. A service without backends is not in it.
-func (t *transaction) services(n network.Network) *nftables.Set {
-	var elements []nftables.SetElement
-	for _, frontend := range n.Frontends {
-		rotation := n.Rotation(frontend)
-		if len(rotation) == 0 {
+// present is what a balance table holds.
+type present struct {
+	// skeleton is that of its chains at hooks; empty if there is no table.
+	skeleton     string
+	chains, sets []string
+	objects      map[string]nftables.ObjType
+	services     map[service]string
+	frontends    map[netip.Addr]bool
+}
+
+// readBalance reads a balance table by its names.
+func readBalance(conn *nftables.Conn) (present, error) {
+	found := present{objects: map[string]nftables.ObjType{}, services: map[service]string{}, frontends: map[netip.Addr]bool{}}
+	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: balanceTable}
+	chains, err := conn.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return present{}, err
+	}
+	for _, chain := range chains {
+		switch {
+		case chain.Table.Name != balanceTable:
+		case strings.HasPrefix(chain.Name, chainPrefix):
+			found.chains = append(found.chains, chain.Name)
+		case strings.HasPrefix(chain.Name, skeletonPrefix) && chain.Type == nftables.ChainTypeNAT && *chain.Hooknum == *nftables.ChainHookPrerouting:
+			found.skeleton = chain.Name
+		}
+	}
+	if found.skeleton == "" {
+		return found, nil
+	}
+	sets, err := conn.GetSets(table)
+	if err != nil {
+		return present{}, err
+	}
+	for _, set := range sets {
+		if set.Name == insidersSet {
 			continue
 		}
-		for _, r := range frontend.Rules {
-			number := protocolNumber(r.Protocol)
-			chain := t.chain(fmt.Sprintf("%s-%s-%d", strings.ToLower(r.Protocol), frontend.Address, r.Port))
-			t.rules(chain, rule(protocol(number), toBackend(t.backends(rotation, r.NodePort), len(rotation))))
-			elements = append(elements, nftables.SetElement{
-				Key:         concatenate(frontend.Address.AsSlice(), []byte{number}, binaryutil.BigEndian.PutUint16(r.Port)),
-				VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain.Name},
-			})
+		if set.Name != frontendsSet && set.Name != servicesMap {
+			found.sets = append(found.sets, set.Name)
+			continue
+		}
+		elements, err := conn.GetSetElements(set)
+		if err != nil {
+			return present{}, err
+		}
+		found.read(set.Name, elements)
+	}
+	objects, err := conn.GetNamedObjects(table)
+	for _, object := range objects {
+		if named, ok := object.(*nftables.NamedObj); ok {
+			found.objects[named.Name] = named.Type
 		}
 	}
-	return t.set(&nftables.Set{
-		Name: "services", IsMap: true, Concatenation: true, DataType: nftables.TypeVerdict,
-		KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService),
-	}, elements)
+	return found, err
 }
 
-// backends adds the map from a number below len(rotation) to a backend's
-// address and port.
-func (t *transaction) backends(rotation []netip.Addr, port uint16) *nftables.Set {
-	elements := make([]nftables.SetElement, len(rotation))
-	for i, backend := range rotation {
-		elements[i] = nftables.SetElement{
-			Key: binaryutil.NativeEndian.PutUint32(uint32(i)),
-			Val: concatenate(backend.AsSlice(), binaryutil.BigEndian.PutUint16(port)),
+func (p present) read(set string, elements []nftables.SetElement) {
+	for _, element := range elements {
+		address, ok := netip.AddrFromSlice(element.Key[:min(4, len(element.Key))])
+		switch {
+		case !ok:
+		case set == frontendsSet:
+			p.frontends[address] = true
+		case len(element.Key) >= 10:
+			port := uint16(element.Key[8])<<8 | uint16(element.Key[9])
+			p.services[service{address, element.Key[4], port}] = verdictChain(element.Val)
 		}
 	}
-	return t.set(&nftables.Set{
-		Name: fmt.Sprintf("backends-%d", t.sets), IsMap: true, KeyType: nftables.TypeInteger, KeyByteOrder: binaryutil.NativeEndian,
-		DataType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService),
-	}, elements)
 }
 
-func frontendElements(n network.Network) []nftables.SetElement {
-	var elements []nftables.SetElement
-	seen := map[netip.Addr]bool{}
-	for _, frontend := range n.Frontends {
-		if !seen[frontend.Address] {
-			elements = append(elements, nftables.SetElement{Key: frontend.Address.AsSlice()})
-		}
-		seen[frontend.Address] = true
+// verdictChain is the chain of a verdict, which the library leaves encoded.
+func verdictChain(verdict []byte) string {
+	attributes, err := mdnetlink.NewAttributeDecoder(verdict)
+	if err != nil {
+		return ""
 	}
-	return elements
-}
-
-func protocolNumber(name string) byte {
-	if name == "UDP" {
-		return unix.IPPROTO_UDP
-	}
-	return unix.IPPROTO_TCP
-}
-
-// concatenate pads every part to the four bytes of a register.
-func concatenate(parts ...[]byte) []byte {
-	var all []byte
-	for _, part := range parts {
-		all = append(all, part...)
-		for len(all)%4 != 0 {
-			all = append(all, 0)
+	for attributes.Next() {
+		if attributes.Type() == unix.NFTA_VERDICT_CHAIN {
+			return attributes.String()
 		}
 	}
-	return all
+	return ""
+}
+
+// difference is what of a is not in b.
+func difference[K comparable](a, b map[K]bool) []K {
+	var missing []K
+	for k := range maps.Keys(a) {
+		if !b[k] {
+			missing = append(missing, k)
+		}
+	}
+	return missing
 }

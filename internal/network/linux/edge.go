@@ -45,15 +45,18 @@ func (f *Fabric) EnsureEdge(ctx context.Context, edge network.Edge) error {
 		return fmt.Errorf("ensuring the edge: %w", err)
 	}
 	defer f.nouns.lock("edge")()
-	host, err := openHost()
+	host, err := open(f.host)
 	if err != nil {
 		return err
 	}
 	defer host.close()
-	if err := f.claimRange(host, edge.PublicRange); err != nil {
+	if err := checkOutside(host, edge); err != nil {
 		return err
 	}
-	if err := f.guardHost(host); err != nil {
+	if err := f.claimRange(host, edge); err != nil {
+		return err
+	}
+	if err := f.guardHost(host, edge); err != nil {
 		return err
 	}
 	// The install's DNS listens on port 53 without any capability.
@@ -69,7 +72,10 @@ func (f *Fabric) EnsureEdge(ctx context.Context, edge network.Edge) error {
 	if err := f.ensureEdgeAddresses(inside, edge); err != nil {
 		return err
 	}
-	return f.ensureHostLink(ctx, host, inside, edge)
+	if err := f.ensureHostLink(ctx, host, inside, edge); err != nil {
+		return err
+	}
+	return ensureProxies(host, edge.Announce, edge.PublicRange)
 }
 
 // ensureEdgeAddresses gives the edge its own addresses. The first of the range
@@ -102,11 +108,17 @@ func (f *Fabric) ensureHostLink(ctx context.Context, host, inside *session, edge
 	}
 	// Only the own link's settings: what the host is set to is not Berth's to change.
 	conf := "ipv4/conf/" + f.names.hostLink() + "/"
-	if err := apply([]setting{
-		{name: conf + "rp_filter", value: "1"},
-		{name: conf + "forwarding", value: "0"},
-		{name: conf + "accept_redirects", value: "0"},
-		{name: "ipv6/conf/" + f.names.hostLink() + "/disable_ipv6", value: "1", optional: true},
+	forwarding := "0"
+	if opensOutside(edge) {
+		forwarding = "1"
+	}
+	if err := inNamespace(host.file, func() error {
+		return apply([]setting{
+			{name: conf + "rp_filter", value: "1"},
+			{name: conf + "forwarding", value: forwarding},
+			{name: conf + "accept_redirects", value: "0"},
+			{name: "ipv6/conf/" + f.names.hostLink() + "/disable_ipv6", value: "1", optional: true},
+		})
 	}); err != nil {
 		return err
 	}
@@ -119,7 +131,11 @@ func (f *Fabric) ensureHostLink(ctx context.Context, host, inside *session, edge
 	if err := host.ensureRoutes(onHost, route{to: edge.PublicRange, via: edge.PublicRange.Addr(), source: edge.HostAddress}); err != nil {
 		return err
 	}
-	return f.routeFromEdge(inside, inEdge, route{to: netip.PrefixFrom(edge.HostAddress, 32)})
+	routes := []route{{to: netip.PrefixFrom(edge.HostAddress, 32)}}
+	if opensOutside(edge) {
+		routes = append(routes, route{to: defaultRoute(), via: edge.HostAddress})
+	}
+	return f.routeFromEdge(inside, inEdge, routes...)
 }
 
 // routeFromEdge gives a link of the edge exactly these routes.
@@ -132,21 +148,24 @@ func (f *Fabric) routeFromEdge(inside *session, link netlink.Link, routes ...rou
 // claimRange puts a blackhole under the public range. Another instance may
 // claim at the same time, so what is in the way is looked for before, lest the
 // blackhole hurt it, and after, when both see each other.
-func (f *Fabric) claimRange(host *session, public netip.Prefix) error {
-	if err := f.refuseConflicts(host, public); err != nil {
+func (f *Fabric) claimRange(host *session, edge network.Edge) error {
+	public := edge.PublicRange
+	if err := f.refuseConflicts(host, edge); err != nil {
 		return err
 	}
 	if err := host.ensureBlackholes(f.names.mark(), public); err != nil {
 		return err
 	}
-	if err := f.refuseConflicts(host, public); err != nil {
+	if err := f.refuseConflicts(host, edge); err != nil {
 		return errors.Join(err, host.ensureBlackholes(f.names.mark()))
 	}
 	return nil
 }
 
 // refuseConflicts looks for what is in the way on the host and not this instance's.
-func (f *Fabric) refuseConflicts(host *session, public netip.Prefix) error {
+// The network of the link on which the range is announced may hold the range.
+func (f *Fabric) refuseConflicts(host *session, edge network.Edge) error {
+	public := edge.PublicRange
 	link, err := host.link(f.names.hostLink())
 	if err != nil {
 		return err
@@ -163,8 +182,13 @@ func (f *Fabric) refuseConflicts(host *session, public netip.Prefix) error {
 	if err != nil {
 		return err
 	}
+	announced, err := host.announcedIndex(edge.Announce)
+	if err != nil {
+		return err
+	}
 	strangers := slices.DeleteFunc(routes, func(r netlink.Route) bool {
-		return r.LinkIndex == index || r.Type == unix.RTN_BLACKHOLE && uint32(r.Priority) == f.names.mark()
+		to := destination(r)
+		return r.LinkIndex == index || r.LinkIndex == announced && to.Bits() < public.Bits() || r.Type == unix.RTN_BLACKHOLE && uint32(r.Priority) == f.names.mark()
 	})
 	for _, r := range strangers {
 		if to, overlaps := network.OverlappingRoute(public, []netip.Prefix{destination(r)}); overlaps {
@@ -188,7 +212,7 @@ func (f *Fabric) DeleteEdge(ctx context.Context) error {
 		return fmt.Errorf("deleting the edge: %w", err)
 	}
 	defer f.nouns.lock("edge")()
-	host, err := openHost()
+	host, err := open(f.host)
 	if err != nil {
 		return err
 	}
@@ -201,6 +225,9 @@ func (f *Fabric) DeleteEdge(ctx context.Context) error {
 		if err := host.removeLink(f.names.hostLink()); err != nil {
 			return err
 		}
+	}
+	if err := f.withdrawProxies(host); err != nil {
+		return err
 	}
 	if err := removeNamespace(f.names.edge()); err != nil {
 		return err

@@ -46,6 +46,9 @@ func (f *Fabric) ensureEndpoint(ctx context.Context, endpoint network.Endpoint) 
 	if err := inside.ensureAddresses(eth0, address{Addr: endpoint.Address}); err != nil {
 		return err
 	}
+	if err := authorize(edge, inside, endpoint); err != nil {
+		return err
+	}
 	if err := link.connect(ctx, inEdge, eth0); err != nil {
 		return err
 	}

@@ -49,9 +49,14 @@ func to(link string) terms { return onLink(expr.MetaKeyOIFNAME, expr.CmpOpEq, li
 func notTo(link string) terms { return onLink(expr.MetaKeyOIFNAME, expr.CmpOpNeq, link) }
 
 func onLink(key expr.MetaKey, op expr.CmpOp, link string) terms {
+	return terms{&expr.Meta{Key: key, Register: register1}, &expr.Cmp{Op: op, Register: register1, Data: linkKey(link)}}
+}
+
+// linkKey is the name of a link as the kernel compares it.
+func linkKey(link string) []byte {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, link)
-	return terms{&expr.Meta{Key: key, Register: register1}, &expr.Cmp{Op: op, Register: register1, Data: name}}
+	return name
 }
 
 // protocol matches a transport protocol.
@@ -83,16 +88,6 @@ func target() expr.Any {
 	return &expr.Payload{DestRegister: register1, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}
 }
 
-// fromRange matches packets with a source in a range.
-func fromRange(p netip.Prefix) terms {
-	network := ipNet(p)
-	return terms{
-		source(),
-		&expr.Bitwise{SourceRegister: register1, DestRegister: register1, Len: 4, Mask: network.Mask, Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register1, Data: network.IP},
-	}
-}
-
 // toSet matches packets to an address of a set.
 func toSet(set *nftables.Set) terms {
 	return terms{target(), &expr.Lookup{SourceRegister: register1, SetID: set.ID, SetName: set.Name}}
@@ -106,15 +101,6 @@ func toService(services *nftables.Set) terms {
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register4_1},
 		&expr.Payload{DestRegister: register4_2, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 		&expr.Lookup{SourceRegister: register1, IsDestRegSet: true, DestRegister: 0, SetID: services.ID, SetName: services.Name},
-	}
-}
-
-// toBackend draws one of a map's n backends and translates to its address and port.
-func toBackend(backends *nftables.Set, n int) terms {
-	return terms{
-		&expr.Numgen{Register: register1, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
-		&expr.Lookup{SourceRegister: register1, IsDestRegSet: true, DestRegister: register1, SetID: backends.ID, SetName: backends.Name},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: register1, RegProtoMin: register4_1},
 	}
 }
 
@@ -146,6 +132,10 @@ type transaction struct {
 	table *nftables.Table
 	sets  uint32
 	err   error
+	// counters are what named counters had counted before, and counting those
+	// that the transaction has added.
+	counters map[string]expr.Counter
+	counting map[string]bool
 }
 
 // replaceTable begins a transaction; the caller closes conn.
@@ -154,7 +144,7 @@ func replaceTable(conn *nftables.Conn, family nftables.TableFamily, name string)
 	conn.AddTable(table) // so that deleting it cannot fail
 	conn.DelTable(table)
 	conn.AddTable(table)
-	return &transaction{conn: conn, table: table}
+	return &transaction{conn: conn, table: table, counting: map[string]bool{}}
 }
 
 // hook adds a base chain.

@@ -17,6 +17,7 @@
 package linux
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,23 +26,36 @@ import (
 	"sync"
 
 	"berth.dev/berth/internal/network"
+	"berth.dev/berth/internal/network/health"
 )
 
 // Options say whose networks these are.
 type Options struct {
 	// Instance is the id of the install, 1 to 10 letters and digits.
 	Instance string
+	// BalancerDir is the directory that is shared with the process that probes
+	// backends (see package health). Empty: nobody probes.
+	BalancerDir string
+	// HostNamespace is the network namespace that is the host; empty: that of the
+	// process.
+	HostNamespace string
 }
 
 // Fabric makes the networks of one instance on this host.
 type Fabric struct {
 	names names
+	host  string
 
 	// edgeRoutes is held while routes of the edge are compared and changed,
 	// which every endpoint and network has to do.
 	edgeRoutes sync.Mutex
 	nouns      *nounLocks
 	balanced   *memory
+	programmed *programmed
+	// timeouts is held while timeout policies are written: the library keeps
+	// them in a variable that all share.
+	timeouts sync.Mutex
+	health   health.Store
 }
 
 var _ network.Fabric = (*Fabric)(nil)
@@ -49,7 +63,7 @@ var _ network.Fabric = (*Fabric)(nil)
 // New is the fabric of an instance. It touches nothing yet; an instance whose
 // name does not fit is refused by the methods.
 func New(options Options) *Fabric {
-	return &Fabric{names: names{options.Instance}, nouns: newNounLocks(), balanced: newMemory()}
+	return &Fabric{names: names{options.Instance}, host: cmp.Or(options.HostNamespace, hostNamespace), nouns: newNounLocks(), balanced: newMemory(), programmed: newProgrammed(), health: health.Store{Dir: options.BalancerDir}}
 }
 
 // EdgeNamespace implements network.Fabric.

@@ -100,7 +100,7 @@ func TestThePrivateRangesAreShutEvenIfTheEdgeHadARoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := edge.rt.RouteAdd(route{to: s.network.NodeRange, via: s.network.OutboundAddress}.on(link.Attrs().Index)); err != nil {
+	if err := edge.rt.RouteAdd(route{to: nodeRange(), via: s.network.Outbounds[0].Addresses[0]}.on(link.Attrs().Index)); err != nil {
 		t.Fatal(err)
 	}
 	for _, client := range []string{s.fabric.names.edge(), s.fabric.names.endpoint(s.endpoint.ID)} {
@@ -115,9 +115,9 @@ func TestARouterIsNoOnesServer(t *testing.T) {
 	s := newSite(t)
 	s.listen(t, s.fabric.names.router(s.network.ID), 8080)
 	for client, address := range map[string]netip.Addr{
-		"":                                     s.network.OutboundAddress,
-		s.fabric.names.endpoint(s.endpoint.ID): s.network.OutboundAddress,
-		s.machine:                              network.Gateway(s.network.NodeRange),
+		"":                                     s.network.Outbounds[0].Addresses[0],
+		s.fabric.names.endpoint(s.endpoint.ID): s.network.Outbounds[0].Addresses[0],
+		s.machine:                              network.Gateway(nodeRange()),
 	} {
 		if err := dial(client, address, 8080, 300*time.Millisecond); err == nil {
 			t.Errorf("%q reached a listener in the router", client)

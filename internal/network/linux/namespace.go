@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"berth.dev/berth/internal/thread"
 )
 
 // threadNamespace is the network namespace of the thread that opens it.
@@ -84,7 +86,7 @@ func unmountAll(path string) error {
 // uncovered without harm, and a file that is no mount point in the own copy can be
 // removed; with it the kernel takes away the mounts on it in every other.
 func removeCovered(path string) error {
-	return onMortalThread(func() error {
+	return thread.OnMortal(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 			return fmt.Errorf("copying the mounts: %w", err)
 		}
@@ -96,24 +98,6 @@ func removeCovered(path string) error {
 		}
 		return os.Remove(path)
 	})
-}
-
-// onMortalThread runs do on a thread that ends with it, for changes that
-// cannot be taken back. The main thread cannot end, and stands for the process
-// in /proc, so it is never the one.
-func onMortalThread(do func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked, but for the main thread
-		if unix.Gettid() == unix.Getpid() {
-			err := onMortalThread(do) // on another one, while this goroutine holds the main thread
-			runtime.UnlockOSThread()
-			done <- err
-			return
-		}
-		done <- do()
-	}()
-	return <-done
 }
 
 // isNamespace says whether a namespace is to be found at a path, mounted or

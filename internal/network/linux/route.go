@@ -36,44 +36,45 @@ func (s *session) routes() ([]netlink.Route, error) {
 // ensureRoutes gives a link exactly these routes. A destination that another
 // link already has is network.ErrConflict.
 func (s *session) ensureRoutes(link netlink.Link, want ...route) error {
-	present, err := s.keepRoutes(link, want)
+	all, err := s.routes()
 	if err != nil {
 		return err
 	}
-	for _, w := range want {
-		if present[w.to] {
-			continue
-		}
-		err := s.rt.RouteAdd(w.on(link.Attrs().Index))
+	present, err := s.keepOf(all, link, want)
+	if err != nil {
+		return err
+	}
+	return s.addRoutes(link, slices.DeleteFunc(slices.Clone(want), func(w route) bool { return present[w.to] }))
+}
+
+// addRoutes adds routes that a link does not have.
+func (s *session) addRoutes(link netlink.Link, routes []route) error {
+	for _, r := range routes {
+		err := s.rt.RouteAdd(r.on(link.Attrs().Index))
 		if errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("routing %s to link %s: another link has it; take it from there first: %w", w.to, link.Attrs().Name, network.ErrConflict)
+			return fmt.Errorf("routing %s to link %s: another link has it; take it from there first: %w", r.to, link.Attrs().Name, network.ErrConflict)
 		}
 		if err != nil {
-			return fmt.Errorf("routing %s to link %s: %w", w.to, link.Attrs().Name, err)
+			return fmt.Errorf("routing %s to link %s: %w", r.to, link.Attrs().Name, err)
 		}
 	}
 	return nil
 }
 
-// pruneRoutes removes the other routes of a link and adds none.
-func (s *session) pruneRoutes(link netlink.Link, want ...route) error {
-	_, err := s.keepRoutes(link, want)
-	return err
-}
-
-// keepRoutes removes the other routes of a link and says which of these are there.
-func (s *session) keepRoutes(link netlink.Link, want []route) (present map[netip.Prefix]bool, err error) {
-	all, err := s.routes()
-	if err != nil {
-		return nil, err
+// keepOf removes those of all routes that are of a link and not wanted, and
+// says which of the wanted are there.
+func (s *session) keepOf(all []netlink.Route, link netlink.Link, want []route) (present map[netip.Prefix]bool, err error) {
+	wanted := map[netip.Prefix]route{}
+	for _, w := range want {
+		wanted[w.to] = w
 	}
 	present = map[netip.Prefix]bool{}
 	for _, have := range all {
 		if have.LinkIndex != link.Attrs().Index {
 			continue
 		}
-		if i := slices.IndexFunc(want, func(w route) bool { return w.matches(have) }); i >= 0 {
-			present[want[i].to] = true
+		if w, ok := wanted[destination(have)]; ok && w.matches(have) {
+			present[w.to] = true
 			continue
 		}
 		if err := s.rt.RouteDel(&have); err != nil && !errors.Is(err, unix.ESRCH) {

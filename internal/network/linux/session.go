@@ -31,9 +31,13 @@ type session struct {
 	rt   *netlink.Handle
 }
 
+// hostNamespace is the host's, which every thread is in that is not lent out by
+// onThread. The process itself stands for its main thread, and that can be.
+const hostNamespace = threadNamespace
+
 // openHost opens a session with the host's own namespace.
 func openHost() (*session, error) {
-	return open("/proc/self/ns/net")
+	return open(hostNamespace)
 }
 
 // open opens a session with the namespace at a path; network.ErrNotFound if
@@ -60,6 +64,19 @@ func open(path string) (*session, error) {
 		return nil, fmt.Errorf("opening a netlink socket in %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// is says whether the session's namespace is the one at a path.
+func (s *session) is(path string) (bool, error) {
+	own, err := s.file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("looking at namespace %s: %w", s.file.Name(), err)
+	}
+	other, err := os.Stat(path)
+	if err != nil {
+		return false, fmt.Errorf("looking at namespace %s: %w", path, err)
+	}
+	return os.SameFile(own, other), nil
 }
 
 func (s *session) close() {
@@ -136,7 +153,7 @@ type address struct {
 	linkScope bool
 }
 
-// addresses lists the IPv4 addresses of a link but 127.0.0.0/8.
+// addresses lists the IPv4 addresses of a link, or of all for nil, but 127.0.0.0/8.
 func (s *session) addresses(link netlink.Link) ([]netlink.Addr, error) {
 	list, err := dump("addresses", func() ([]netlink.Addr, error) { return s.rt.AddrList(link, netlink.FAMILY_V4) })
 	return slices.DeleteFunc(list, func(a netlink.Addr) bool { return a.IP.IsLoopback() }), err

@@ -23,14 +23,18 @@ type site struct {
 	machine  string
 }
 
+func nodeRange() netip.Prefix { return netip.MustParsePrefix("10.224.0.0/16") }
+
 func newSite(t *testing.T) *site {
 	i := newInstance(t)
 	s := &site{instance: i, plan: network.PlanPublicRange(i.public)}
 	s.endpoint = network.Endpoint{ID: "api", Address: s.plan.First}
 	outbound := s.plan.First.Next()
 	s.network = network.Network{
-		ID: "alpha", NodeRange: netip.MustParsePrefix("10.224.0.0/16"), PodRange: netip.MustParsePrefix("10.244.0.0/16"), OutboundAddress: outbound,
-		Ports: []network.Port{{ID: "one", Address: netip.MustParseAddr("10.224.0.4"), PodRange: netip.MustParsePrefix("10.244.0.0/24")}},
+		ID: "alpha", AddressSpace: []netip.Prefix{nodeRange()}, Subnets: []network.Subnet{{Name: "nodes", Range: nodeRange()}},
+		PodRanges: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
+		Outbounds: []network.Outbound{{ID: "alpha", Addresses: []netip.Addr{outbound}}},
+		Ports:     []network.Port{{ID: "one", Subnet: "nodes", Outbound: "alpha", Address: netip.MustParseAddr("10.224.0.4"), PodRange: netip.MustParsePrefix("10.244.0.0/24")}},
 		Frontends: []network.Frontend{{
 			Address: outbound.Next(), Rules: []network.Rule{{Protocol: "TCP", Port: 80, NodePort: 8080}},
 			Backends: []netip.Addr{netip.MustParseAddr("10.224.0.4")},

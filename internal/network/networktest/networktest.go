@@ -80,14 +80,16 @@ func (w *world) edge() network.Edge {
 // network is a network with the ranges that every cluster has by default and
 // two ports, both named after it.
 func (w *world) network(id string, outbound netip.Addr) network.Network {
+	nodes := netip.MustParsePrefix("10.224.0.0/16")
 	return network.Network{
-		ID:              id,
-		NodeRange:       netip.MustParsePrefix("10.224.0.0/16"),
-		PodRange:        netip.MustParsePrefix("10.244.0.0/16"),
-		OutboundAddress: outbound,
+		ID:           id,
+		AddressSpace: []netip.Prefix{nodes},
+		Subnets:      []network.Subnet{{Name: "nodes", Range: nodes}},
+		PodRanges:    []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
+		Outbounds:    []network.Outbound{{ID: id, Addresses: []netip.Addr{outbound}}},
 		Ports: []network.Port{
-			{ID: id + "1", Address: netip.MustParseAddr("10.224.0.4"), PodRange: netip.MustParsePrefix("10.244.0.0/24")},
-			{ID: id + "2", Address: netip.MustParseAddr("10.224.0.5"), PodRange: netip.MustParsePrefix("10.244.1.0/24")},
+			{ID: id + "1", Subnet: "nodes", Outbound: id, Address: netip.MustParseAddr("10.224.0.4"), PodRange: netip.MustParsePrefix("10.244.0.0/24")},
+			{ID: id + "2", Subnet: "nodes", Outbound: id, Address: netip.MustParseAddr("10.224.0.5"), PodRange: netip.MustParsePrefix("10.244.1.0/24")},
 		},
 	}
 }

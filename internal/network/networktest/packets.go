@@ -34,6 +34,11 @@ func runPackets(t *testing.T, factory func(t *testing.T) Harness) {
 		"a restarted machine is reached again":                              testRestart,
 		"echo requests are answered":                                        testEcho,
 		"a frontend carries more than fits in one packet":                   testBulk,
+		"an internal frontend is reached from inside alone":                 testInternal,
+		"a frontend admits its source ranges alone":                         testSourceRanges,
+		"a client keeps its backend while it is in rotation":                testAffinity,
+		"services share an address by their ports":                          testSharedAddress,
+		"a change of one service leaves the others be":                      testOneChange,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newTown(t, factory(t))) })
 	}
@@ -113,7 +118,7 @@ func testServiceAddresses(t *testing.T, c *town) {
 	c.serve(t, c.Fabric.EdgeNamespace(), "udp", at(c.plan.DNS, 53), "dns")
 	c.reaches(t, call{protocol: "tcp", to: at(c.plan.FrontEnd, 443)}, "front", "end "+c.plan.Host.String())
 	c.reaches(t, call{in: c.endpoint1, protocol: "udp", to: at(c.plan.DNS, 53)}, "dns", c.address1.String())
-	c.reaches(t, call{in: c.alpha1, protocol: "udp", to: at(c.plan.DNS, 53)}, "dns", c.alpha.OutboundAddress.String())
+	c.reaches(t, call{in: c.alpha1, protocol: "udp", to: at(c.plan.DNS, 53)}, "dns", c.alpha.Outbounds[0].Addresses[0].String())
 }
 
 func testInside(t *testing.T, c *town) {
@@ -139,8 +144,8 @@ func testIsolation(t *testing.T, c *town) {
 
 func testOutbound(t *testing.T, c *town) {
 	for _, protocol := range []string{"tcp", "udp"} {
-		c.reaches(t, call{in: c.alpha1, protocol: protocol, to: at(c.address1, 443)}, "api1", c.alpha.OutboundAddress.String())
-		c.reaches(t, call{in: c.beta1, protocol: protocol, from: netip.MustParseAddr(pod1), to: at(c.address1, 443)}, "api1", c.beta.OutboundAddress.String())
+		c.reaches(t, call{in: c.alpha1, protocol: protocol, to: at(c.address1, 443)}, "api1", c.alpha.Outbounds[0].Addresses[0].String())
+		c.reaches(t, call{in: c.beta1, protocol: protocol, from: netip.MustParseAddr(pod1), to: at(c.address1, 443)}, "api1", c.beta.Outbounds[0].Addresses[0].String())
 	}
 }
 
@@ -168,7 +173,7 @@ func testFrontendClients(t *testing.T, c *town) {
 		to := at(c.frontend, 80)
 		c.reaches(t, call{protocol: protocol, to: to}, "alpha2", c.plan.Host.String())
 		c.reaches(t, call{in: c.endpoint1, protocol: protocol, to: to}, "alpha2", c.address1.String())
-		c.reaches(t, call{in: c.beta1, protocol: protocol, to: to}, "alpha2", c.beta.OutboundAddress.String())
+		c.reaches(t, call{in: c.beta1, protocol: protocol, to: to}, "alpha2", c.beta.Outbounds[0].Addresses[0].String())
 		// From inside the network, from another machine and from the backend itself.
 		c.reaches(t, call{in: c.alpha1, protocol: protocol, from: netip.MustParseAddr(pod1), to: to}, "alpha2", gateway)
 		c.reaches(t, call{in: c.alpha2, protocol: protocol, from: netip.MustParseAddr(pod2), to: to}, "alpha2", gateway)
@@ -187,9 +192,9 @@ func testRefused(t *testing.T, c *town) {
 		c.refused(t, call{in: client, protocol: "tcp", to: at(c.frontend, 80)})
 	}
 	// A frontend may be the outbound address as well.
-	c.balance(t, c.alpha.OutboundAddress, node1)
-	c.reaches(t, call{in: c.beta1, protocol: "tcp", to: at(c.alpha.OutboundAddress, 80)}, "alpha1", c.beta.OutboundAddress.String())
-	c.refused(t, call{in: c.beta1, protocol: "tcp", to: at(c.alpha.OutboundAddress, 81)})
+	c.balance(t, c.alpha.Outbounds[0].Addresses[0], node1)
+	c.reaches(t, call{in: c.beta1, protocol: "tcp", to: at(c.alpha.Outbounds[0].Addresses[0], 80)}, "alpha1", c.beta.Outbounds[0].Addresses[0].String())
+	c.refused(t, call{in: c.beta1, protocol: "tcp", to: at(c.alpha.Outbounds[0].Addresses[0], 81)})
 }
 
 // testSpoofing sends a datagram with a false source and then an honest one by
@@ -205,7 +210,7 @@ func testSpoofing(t *testing.T, c *town) {
 		}
 	}
 	atEdge := c.collects(t, c.endpoint1, at(c.address1, 9000))
-	for _, lie := range []string{c.plan.Host.String(), c.another.String(), "203.0.113.9", c.alpha.OutboundAddress.String()} {
+	for _, lie := range []string{c.plan.Host.String(), c.another.String(), "203.0.113.9", c.alpha.Outbounds[0].Addresses[0].String()} {
 		c.Assign(t, c.endpoint2, netip.MustParseAddr(lie))
 		c.sends(t, c.endpoint2, netip.MustParseAddr(lie), at(c.address1, 9000), "a lie")
 		c.sends(t, c.endpoint2, c.address2, at(c.address1, 9000), "honest")
@@ -223,7 +228,7 @@ func testHostGuard(t *testing.T, c *town) {
 }
 
 func testRouterGuard(t *testing.T, c *town) {
-	c.unanswered(t, call{in: c.endpoint1, protocol: "tcp", to: at(c.alpha.OutboundAddress, 8080)})
+	c.unanswered(t, call{in: c.endpoint1, protocol: "tcp", to: at(c.alpha.Outbounds[0].Addresses[0], 8080)})
 	c.unanswered(t, call{in: c.alpha1, protocol: "tcp", to: gateway + ":8080"})
 	c.unanswered(t, call{in: c.endpoint1, protocol: "tcp", to: at(c.plan.Edge, 8080)})
 }
@@ -287,7 +292,7 @@ func testCutOff(t *testing.T, c *town) {
 	c.ensureNetwork(t, c.alpha)
 	c.unanswered(t, call{in: c.alpha1, protocol: "tcp", to: node2 + ":8080"})
 	// Its place is free for another machine.
-	c.alpha.Ports = append(c.alpha.Ports, network.Port{ID: "alpha3", Address: second.Address, PodRange: second.PodRange})
+	c.alpha.Ports = append(c.alpha.Ports, network.Port{ID: "alpha3", Subnet: "nodes", Outbound: "alpha", Address: second.Address, PodRange: second.PodRange})
 	c.ensureNetwork(t, c.alpha)
 	c.machine(t, c.alpha, 1, pod2)
 	c.reaches(t, call{in: c.alpha1, protocol: "tcp", to: node2 + ":8080"}, "alpha3", node1)
