@@ -153,16 +153,23 @@ func (p plan) etcd() supervise.Component {
 	// It reads its certificate for each connection. An authority that is new is
 	// vouched for by the one that it knows, so only the end of an old one counts.
 	etcd.RestartOnChange = []string{p.config(oldestEtcdCAFile)}
+	// Asked to end, it takes no connection any more and waits seconds for the API
+	// server's watches, which do not end; all that it acknowledged is in its log.
+	etcd.ChangeTimeout = 500 * time.Millisecond
 	etcd.Env = collector(eager)
 	return etcd
 }
 
+// lastRequests is for how long an API server serves on once new connections are
+// led past it: a client that was just let in has still to shake hands and to ask.
+const lastRequests = 2 * time.Second
+
 // apiServer is the API server, the only part that customers meet. Some flags
 // are missing on purpose: --goaway-chance, which would only make clients
-// reconnect to the one server there is, and --shutdown-delay-duration, which
-// waits for a load balancer that is not there. With --shutdown-send-retry-after
-// it ends two seconds after the last request that is not a watch; without, it
-// waits a whole minute for the watches to end, which never do.
+// reconnect to the one server there is, and --shutdown-delay-duration, for which
+// every stop would wait: only a hand-over needs it, and has Linger. With
+// --shutdown-send-retry-after it ends two seconds after the last request that is
+// not a watch; without, it waits a whole minute for the watches to end, which never do.
 func (p plan) apiServer() supervise.Component {
 	address := p.Address.String()
 	server := p.emulating(APIServer, 10*time.Second,
@@ -219,6 +226,7 @@ func (p plan) apiServer() supervise.Component {
 		"--audit-log-truncate-enabled=true",
 	)
 	server.Env = collector(serving)
+	server.Linger = lastRequests
 	server.Gate = &supervise.Probe{TCP: p.private(etcdPort)}
 	// Some of them it watches itself; a successor has all of them from its start.
 	server.RestartOnChange = []string{

@@ -63,6 +63,10 @@ type Status struct {
 	// EmulatedVersion is the minor that /version said it behaves as, if it is not
 	// that of Version.
 	EmulatedVersion string
+	// Server names the process of the API server that new connections reach, empty
+	// while it is not ready: with another name it is another process, of which a
+	// watch that another one began knows nothing.
+	Server string
 	// Outdated are the components that run as an earlier Desired said: they are
 	// about to be replaced, and serve meanwhile.
 	Outdated []string

@@ -36,10 +36,16 @@ type component struct {
 	done string
 	// outdated is true while it runs as its component said earlier.
 	outdated bool
+	// unlisted is since when its component is no longer listed.
+	unlisted time.Time
 	restarts int
 	lastExit string
 	// sheltered is since when who connects to it waits; zero while nobody does.
 	sheltered time.Time
+	// sealed says that what is asked of it over connections of before waits, too.
+	sealed bool
+	// identityEnded says that the certificate of its gate has ended.
+	identityEnded bool
 	// logged is how long its log was when it was started.
 	logged int64
 }
@@ -105,16 +111,23 @@ func (c *component) stop(now time.Time) {
 	switch {
 	case p == nil:
 	case !p.stopping:
-		timeout := c.spec.StopTimeout
-		if timeout <= 0 {
-			timeout = defaultStopTimeout
-		}
-		p.stopping, p.killAt = true, now.Add(timeout)
+		p.stopping, p.killAt = true, now.Add(c.patience())
 		p.signal(unix.SIGTERM)
 	case !now.Before(p.killAt):
 		p.killAt = now.Add(time.Second)
 		p.signal(unix.SIGKILL)
 	}
+}
+
+// patience is how long the process has to end.
+func (c *component) patience() time.Duration {
+	switch {
+	case c.outdated && c.spec.ChangeTimeout > 0:
+		return c.spec.ChangeTimeout
+	case c.spec.StopTimeout > 0:
+		return c.spec.StopTimeout
+	}
+	return defaultStopTimeout
 }
 
 // signal reaches the process and no other: a child's number is not given away
@@ -166,7 +179,7 @@ func (c *component) leaveGate() {
 // status is the component as it stands.
 func (c *component) status() ComponentStatus {
 	status := ComponentStatus{
-		Name: c.spec.Name, Outdated: c.outdated, Waiting: c.waiting, Done: c.done != "", Restarts: c.restarts, LastExit: c.lastExit,
+		Name: c.spec.Name, Outdated: c.outdated || !c.unlisted.IsZero(), Waiting: c.waiting, Ended: c.identityEnded, Done: c.done != "", Restarts: c.restarts, LastExit: c.lastExit,
 	}
 	if c.running != nil {
 		status.PID, status.StartTime = c.running.pid, c.running.startTime

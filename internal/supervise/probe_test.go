@@ -51,14 +51,19 @@ func lookOnce(gate Probe) error {
 	return prober.look(context.Background())
 }
 
-// clientPair is a self-signed certificate and its key.
+// clientPair is a self-signed certificate, which is valid for an hour, and its key.
 func clientPair(t *testing.T) []byte {
+	t.Helper()
+	return clientPairUntil(t, time.Now().Add(time.Hour))
+}
+
+func clientPairUntil(t *testing.T, end time.Time) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: end}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +111,29 @@ func TestSocketGatesOpenWhenSomeoneListens(t *testing.T) {
 				t.Cleanup(func() { listener.Close() })
 			})
 		})
+	}
+}
+
+func TestAMetricGateOpensAtASampleOfTheMetric(t *testing.T) {
+	const comments = "# HELP synced_seconds When it last was in sync.\n# TYPE synced_seconds gauge\n"
+	var answer atomic.Value
+	answer.Store(comments + "synced_seconds_total 1\n")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			fmt.Fprint(w, answer.Load())
+		}
+	}))
+	t.Cleanup(server.Close)
+	gate := Probe{TCP: server.Listener.Addr().String(), Metric: "synced_seconds"}
+	opens(t, gate, "without synced_seconds", func() { answer.Store(comments + "synced_seconds{family=\"IPv4\"} 1.7e+09\n") })
+	answer.Store(comments + "synced_seconds 1\n")
+	if err := lookOnce(gate); err != nil {
+		t.Error(err)
+	}
+	for _, far := range []string{"", "192.0.2.1:80", "localhost:80"} {
+		if err := (Probe{TCP: far, Metric: "synced_seconds"}).validate(); err == nil {
+			t.Errorf("a metric at %q is asked for", far)
+		}
 	}
 }
 
@@ -194,6 +222,46 @@ func TestAnHTTPSGateShowsItsTokenUntilItHasACertificate(t *testing.T) {
 	if err := lookOnce(gate); err != nil {
 		t.Errorf("with a certificate and the token gone: %v", err)
 	}
+}
+
+func TestAGateWhoseCertificateEndedShowsItsTokenUntilThereIsAnother(t *testing.T) {
+	var accepted atomic.Bool // the token
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.PeerCertificates) > 0 && time.Now().After(r.TLS.PeerCertificates[0].NotAfter) ||
+			len(r.TLS.PeerCertificates) == 0 && !accepted.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	gate := Probe{HTTPS: server.URL, CAFile: filepath.Join(dir, "ca"), TokenFile: filepath.Join(dir, "token"),
+		CertFile: filepath.Join(dir, "pair"), KeyFile: filepath.Join(dir, "pair")}
+	write := func(path string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(gate.CAFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	write(gate.TokenFile, []byte("secret"))
+	write(gate.CertFile, clientPairUntil(t, time.Now().Add(-time.Minute)))
+	other := gate
+	other.TokenFile = "" // it has nothing but the certificate
+	second := gated(other)
+	second.Name = "b"
+	handle := newHandle(t)
+	ensure(t, handle, gated(gate), second)
+	waits := func(c ComponentStatus) bool { return strings.Contains(c.Waiting, "HTTP 401") }
+	observe(t, handle, "a", func(c ComponentStatus) bool { return waits(c) && c.Ended })
+	observe(t, handle, "b", func(c ComponentStatus) bool { return waits(c) && !c.Ended })
+	accepted.Store(true)
+	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.Ended }) // it is yet to ask for another
+	observe(t, handle, "b", waits)
+	write(gate.CertFile, clientPair(t))
+	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && !c.Ended })
+	observe(t, handle, "b", running)
 }
 
 func TestTheGateOfADeadComponentIsAskedAgain(t *testing.T) {

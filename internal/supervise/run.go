@@ -215,7 +215,8 @@ func (s *supervisor) handle(e event, now time.Time) {
 	}
 }
 
-// look does what nothing announces: a spec without a signal, a log that has grown.
+// look does what nothing announces: a spec without a signal, a log that has grown,
+// a certificate that ends.
 func (s *supervisor) look() {
 	if info, err := s.root.Stat(SpecFile); err == nil && !sameVersion(info, s.specSeen) {
 		s.reload()
@@ -223,6 +224,7 @@ func (s *supervisor) look() {
 	names := []string{supervisorLog}
 	for _, c := range s.components {
 		names = append(names, c.spec.Name)
+		c.identityEnded = c.spec.Gate.ended(time.Now())
 	}
 	for _, name := range names {
 		if err := Rotate(s.dir, name, s.tuning.rotateAt, s.tuning.rotateKeep); err != nil {
@@ -276,7 +278,7 @@ func (s *supervisor) adoptSpec(spec Spec) {
 		if !sameGate(c.spec.Gate, wanted.Gate) {
 			c.leaveGate()
 		}
-		c.spec = wanted
+		c.spec, c.unlisted = wanted, time.Time{}
 		s.components = append(s.components, c)
 	}
 	for _, c := range former {

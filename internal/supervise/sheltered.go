@@ -8,29 +8,32 @@ import (
 	"time"
 )
 
-// The bounds of a shelter.
+// The bounds of a shelter. Who wants to connect meanwhile gives up after five seconds.
 const (
+	// shelterBegun is how long connections that began before may come about and ask
+	// what they were made for.
+	shelterBegun = 400 * time.Millisecond
 	// shelterSilence is how long nothing may have gone over a component's connections
 	// before it is asked to end: what it was asked is answered then.
-	shelterSilence = 300 * time.Millisecond
-	// shelterPatience is how long that is waited for. Who wants to connect meanwhile
-	// gives up after five seconds.
-	shelterPatience = 1500 * time.Millisecond
+	shelterSilence = 400 * time.Millisecond
+	// shelterPatience is how long that is waited for. What takes longer, as a shell
+	// that somebody has open, is cut off.
+	shelterPatience = 2 * time.Second
 	// shelterLasts is when a port is open again whether its component serves or not.
 	shelterLasts = 20 * time.Second
 	// shelterEvery is how often a shelter is looked at.
 	shelterEvery = 20 * time.Millisecond
 )
 
-// ports keep connections waiting (see package shelter).
+// ports keep who asks something of them waiting (see package shelter).
 type ports interface {
-	// Close keeps new connections to a port waiting, Seal all that is sent to it;
+	// Close keeps new connections to a port waiting, Seal whatever is asked of it;
 	// Open lets everything in.
 	Close(port uint16) error
 	Seal(port uint16) error
 	Open() error
-	// Silent says that nothing went over a port's connections for a while,
-	// Listens that somebody takes new ones.
+	// Silent says that all that was asked of a port is answered, and that nothing
+	// went over its connections for a while; Listens that somebody takes new ones.
 	Silent(port uint16, since time.Duration) (bool, error)
 	Listens(port uint16) (bool, error)
 }
@@ -39,32 +42,35 @@ type ports interface {
 // asked; who asks from then on waits for its successor.
 func (s *supervisor) replace(c *component, now time.Time) {
 	if c.spec.Shelter != nil && c.sheltered.IsZero() {
-		c.sheltered = now
+		c.sheltered, c.sealed = now, false
 		if err := s.tuning.ports.Close(c.spec.Shelter.Port); err != nil {
 			s.log.Error("replacing without a shelter", "component", c.spec.Name, "error", err)
 			c.stop(now)
 			return
 		}
 	}
-	if c.spec.Shelter != nil && now.Sub(c.sheltered) < shelterPatience && !s.sealed(c.spec.Shelter.Port) {
-		return
+	if c.spec.Shelter == nil || s.answered(c, now) {
+		c.stop(now)
 	}
-	c.stop(now)
 }
 
-// sealed seals a port over which nothing goes, and says whether it did. What came
-// between the look and the seal is seen by another look.
-func (s *supervisor) sealed(port uint16) bool {
-	if silent, err := s.tuning.ports.Silent(port, shelterSilence); err != nil || !silent {
-		return err != nil // nobody can tell
+// answered brings a component that is sheltered to where nothing is asked of it any
+// more, and says whether it has answered everything, or had its time for that.
+// It is sealed before it is believed to be silent, even if somebody is never done
+// asking: then it is answering what came before, and that alone.
+func (s *supervisor) answered(c *component, now time.Time) bool {
+	if now.Sub(c.sheltered) >= shelterPatience {
+		return true
 	}
-	if err := s.tuning.ports.Seal(port); err != nil {
-		return true // closed it is
+	silent, err := s.tuning.ports.Silent(c.spec.Shelter.Port, shelterSilence)
+	if err != nil {
+		return true // nobody can tell
 	}
-	if silent, err := s.tuning.ports.Silent(port, shelterSilence); err == nil && !silent {
-		return s.tuning.ports.Close(port) != nil
+	if !c.sealed && (silent || now.Sub(c.sheltered) >= shelterBegun) {
+		c.sealed = true
+		return s.tuning.ports.Seal(c.spec.Shelter.Port) != nil // closed it is
 	}
-	return true
+	return c.sealed && silent
 }
 
 // openShelters lets in who waits for a component that serves by now, or that had

@@ -19,7 +19,7 @@ func (p filePorts) has(name string) bool {
 
 func (p filePorts) Close(uint16) error { return os.WriteFile(p.file("closed"), nil, 0o600) }
 
-func (p filePorts) Seal(port uint16) error { return p.Close(port) }
+func (p filePorts) Seal(uint16) error { return os.WriteFile(p.file("sealed"), nil, 0o600) }
 
 func (p filePorts) Open() error {
 	if p.has("closed") {
@@ -62,6 +62,9 @@ func TestWhoConnectsToAComponentWaitsWhileItIsReplaced(t *testing.T) {
 	}
 	ports.set(t, "silent")
 	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.PID != before.PID })
+	if !ports.has("sealed") {
+		t.Error("it was ended while it could be asked over connections of before")
+	}
 	ports.set(t, "listens")
 	time.Sleep(5 * shelterEvery) // it has looked by then, and nothing is to happen
 	if !ports.has("closed") {
@@ -88,6 +91,10 @@ func TestAComponentThatNeverFallsSilentIsReplacedAllTheSame(t *testing.T) {
 	ensure(t, handle, first)
 	before := observe(t, handle, "a", running)
 	ensure(t, handle, second)
+	eventually(t, 5*time.Second, func() error { return stated(ports.has("sealed"), "it is asked without end") })
+	if observe(t, handle, "a", running).PID != before.PID {
+		t.Error("it was ended before it could answer what came before")
+	}
 	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.PID != before.PID })
 	eventually(t, 5*time.Second, func() error { return stated(!ports.has("closed"), "its port stays closed") })
 }

@@ -48,6 +48,14 @@ type Component struct {
 	// StopTimeout is how long the process has between SIGTERM and SIGKILL;
 	// 0 means ten seconds.
 	StopTimeout time.Duration `json:"stopTimeout,omitempty"`
+	// ChangeTimeout is StopTimeout where a changed component replaces the process:
+	// less for one that loses nothing when it is killed, and that otherwise keeps its
+	// clients waiting as it ends; 0 means StopTimeout.
+	ChangeTimeout time.Duration `json:"changeTimeout,omitempty"`
+	// Linger is how long the process goes on as if nothing had been once its component
+	// is no longer listed, unless all stop: who connected to it just before it was led
+	// past it can still ask what they connected for.
+	Linger time.Duration `json:"linger,omitempty"`
 	// OOMScoreAdj is written to the process's oom_score_adj when it is not 0.
 	OOMScoreAdj int `json:"oomScoreAdj,omitempty"`
 	// RestartOnChange lists files whose change restarts the component.
@@ -81,6 +89,9 @@ type Shelter struct {
 type Probe struct {
 	// TCP is host:port that must accept a connection.
 	TCP string `json:"tcp,omitempty"`
+	// Metric is a Prometheus metric of which what listens at TCP, on loopback, must
+	// serve a sample; empty: it need not.
+	Metric string `json:"metric,omitempty"`
 	// Unix is the path of a socket that must accept a connection.
 	Unix string `json:"unix,omitempty"`
 	// File is a path that must exist.
@@ -88,8 +99,9 @@ type Probe struct {
 	// HTTPS is a URL that must answer 200, verified against CAFile.
 	HTTPS string `json:"https,omitempty"`
 	// CAFile verifies the server; CertFile and KeyFile, or TokenFile (a bearer
-	// token), identify the supervisor. With all three the token does until
-	// CertFile exists: what a one-time token brought about goes on without it.
+	// token), identify the supervisor. With all three the token does while CertFile
+	// does not exist or has ended: what a one-time token brought about goes on
+	// without it.
 	CAFile    string `json:"caFile,omitempty"`
 	CertFile  string `json:"certFile,omitempty"`
 	KeyFile   string `json:"keyFile,omitempty"`
@@ -116,10 +128,14 @@ type ComponentStatus struct {
 	// PID is 0 while the process is not running; StartTime goes with it.
 	PID       int    `json:"pid"`
 	StartTime uint64 `json:"startTime,omitempty"`
-	// Outdated is true while it runs as its component said earlier.
+	// Outdated is true while it runs as its component said earlier, or is no longer
+	// one of the spec.
 	Outdated bool `json:"outdated,omitempty"`
 	// Waiting says what the gate waits for.
 	Waiting string `json:"waiting,omitempty"`
+	// Ended is true while the certificate of its gate has ended, so that the token
+	// is needed in its place.
+	Ended bool `json:"ended,omitempty"`
 	// Done is true for a Once component that ended with 0.
 	Done bool `json:"done,omitempty"`
 	// Restarts counts the deaths since the supervisor started; LastExit says how it died last.

@@ -34,6 +34,8 @@ func (s *supervisor) step(watching context.Context, now time.Time) (finished boo
 			due = c.running.killAt
 		case c.running == nil && c.startAt.After(now):
 			due = c.startAt
+		case !c.unlisted.IsZero():
+			due = c.unlisted.Add(c.spec.Linger)
 		}
 		if due.Before(wake) {
 			wake = due
@@ -63,10 +65,16 @@ func (s *supervisor) stopInOrder(now time.Time) bool {
 func (s *supervisor) stopRemoved(now time.Time) {
 	kept := s.removed[:0]
 	for _, c := range s.removed {
-		if c.running != nil {
-			c.stop(now)
-			kept = append(kept, c)
+		if c.running == nil {
+			continue
 		}
+		if c.unlisted.IsZero() {
+			c.unlisted = now
+		}
+		if s.ending || s.spec.Stop || now.Sub(c.unlisted) >= c.spec.Linger {
+			c.stop(now)
+		}
+		kept = append(kept, c)
 	}
 	s.removed = kept
 }

@@ -246,6 +246,57 @@ func TestAComponentThatIgnoresSIGTERMIsKilled(t *testing.T) {
 	})
 }
 
+func TestAComponentThatIsNoLongerListedGoesOnForItsTimeUnlessAllStop(t *testing.T) {
+	handle := newHandle(t)
+	brief, long := sleeper("brief"), sleeper("long")
+	brief.Linger, long.Linger = 300*time.Millisecond, time.Hour
+	ensure(t, handle, brief, long, sleeper("stays"))
+	briefly, on := observe(t, handle, "brief", running), observe(t, handle, "long", running)
+	left := time.Now()
+	ensure(t, handle, sleeper("stays"))
+	for running(briefly) {
+		if time.Since(left) > 10*time.Second {
+			t.Fatal("it never ended")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if took := time.Since(left); took < brief.Linger {
+		t.Errorf("it ended after %v", took)
+	}
+	if !running(on) {
+		t.Error("what has an hour has ended")
+	}
+	ensure(t, handle, long, sleeper("stays"))
+	if got := observe(t, handle, "long", running); got.PID != on.PID {
+		t.Error("what is listed again was started again")
+	}
+	ensure(t, handle, sleeper("stays"))
+	eventually(t, 5*time.Second, func() error { return handle.Stop(context.Background()) })
+	if running(on) {
+		t.Error("all stopped, and what lingered runs")
+	}
+}
+
+func TestAComponentThatChangedHasItsOwnTimeToEnd(t *testing.T) {
+	handle := newHandle(t)
+	watched := filepath.Join(t.TempDir(), "watched")
+	if err := os.WriteFile(watched, []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stubborn := shell("a", "trap '' TERM; touch ready; while :; do sleep 0.02; done")
+	stubborn.Dir, stubborn.StopTimeout, stubborn.ChangeTimeout = handle.Dir, time.Hour, 100*time.Millisecond
+	stubborn.RestartOnChange = []string{watched}
+	ensure(t, handle, stubborn)
+	before := observe(t, handle, "a", running)
+	eventually(t, 5*time.Second, func() error { _, err := os.Stat(filepath.Join(handle.Dir, "ready")); return err })
+	if err := os.WriteFile(watched, []byte("22"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	observe(t, handle, "a", func(c ComponentStatus) bool { return running(c) && c.PID != before.PID })
+	stubborn.StopTimeout = time.Millisecond // for the end of the test
+	ensure(t, handle, stubborn)
+}
+
 func TestWhatADeadSupervisorLeftIsStopped(t *testing.T) {
 	handle := newHandle(t)
 	ensure(t, handle, sleeper("a"))

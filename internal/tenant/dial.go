@@ -31,6 +31,10 @@ const requestTimeout = 10 * time.Second
 type Endpoint struct {
 	// Address is the public address of the API server, port 443.
 	Address string
+	// Server names the process that answers there. A watch goes over to another one
+	// in seconds: the new one does not know the version where the former one ended, and
+	// who is told so waits before it lists again. A new connection begins at once.
+	Server string
 	// CA verifies the server; Certificate and Key identify Berth. PEM.
 	CA, Certificate, Key []byte
 }
@@ -136,6 +140,7 @@ func Mapper() meta.RESTMapper {
 	mapper.Add(certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), meta.RESTScopeRoot)
 	mapper.Add(coordinationv1.SchemeGroupVersion.WithKind("Lease"), meta.RESTScopeNamespace)
 	mapper.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
+	mapper.Add(policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"), meta.RESTScopeNamespace)
 	return mapper
 }
 

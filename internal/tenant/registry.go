@@ -95,7 +95,7 @@ func (r *Registry) Get(cluster string) (*Tenant, bool) {
 }
 
 // Connect makes the connection to a tenant unless there is one for this
-// incarnation with the same credentials. It sends nothing and does not wait; every feed gets an event.
+// incarnation to the same server with the same credentials. It sends nothing and does not wait; every feed gets an event.
 func (r *Registry) Connect(ctx context.Context, cluster, incarnation string, endpoint Endpoint) (*Tenant, error) {
 	if t, ok := r.Get(cluster); ok {
 		if t.Incarnation == incarnation && reflect.DeepEqual(t.endpoint, endpoint) {

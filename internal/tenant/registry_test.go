@@ -47,6 +47,26 @@ func TestATenantIsDialedOncePerIncarnation(t *testing.T) {
 	}
 }
 
+func TestATenantIsDialedAnewWhenAnotherServerAnswers(t *testing.T) {
+	d := &dialed{}
+	r := NewRegistry(d.dial)
+	defer r.Close()
+	of := func(server string) *Tenant {
+		tenant, err := r.Connect(t.Context(), "demo", "one", Endpoint{Address: "198.18.0.16", Server: server})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tenant
+	}
+	first := of("kube-apiserver/7")
+	if of("kube-apiserver/7") != first || d.made != 1 {
+		t.Errorf("the same server was dialed %d times", d.made)
+	}
+	if second := of("kube-apiserver-1442/9"); second == first || d.made != 2 || d.closed != 1 {
+		t.Errorf("another server: made %d, closed %d", d.made, d.closed)
+	}
+}
+
 func TestConnectingTellsEveryFeed(t *testing.T) {
 	r := NewRegistry((&dialed{}).dial)
 	defer r.Close()

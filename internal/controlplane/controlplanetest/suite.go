@@ -130,6 +130,7 @@ func restart(t *testing.T, fixture Fixture) {
 	ready(t, runtime, desired)
 	for i := range settled(t, runtime, desired).Components {
 		component := settled(t, runtime, desired).Components[i] // one that lost its API server may have died of it
+		server := ready(t, runtime, desired).Server
 		fixture.Kill(t, component.PID)
 		died := time.Now()
 		eventually(t, restartsWithin, func() error {
@@ -143,7 +144,9 @@ func restart(t *testing.T, fixture Fixture) {
 			return nil
 		})
 		t.Logf("%s ran again %v after its death", component.Name, time.Since(died).Round(time.Millisecond))
-		ready(t, runtime, desired)
+		if another := ready(t, runtime, desired).Server; component.Name == controlplane.APIServer && another == server || another == "" {
+			t.Errorf("after the death of %s the API server that answers is %q, before it was %q", component.Name, another, server)
+		}
 		settled(t, runtime, desired)
 	}
 }

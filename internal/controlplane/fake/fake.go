@@ -4,6 +4,7 @@ package fake
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -67,6 +68,7 @@ func (r *Runtime) Ensure(_ context.Context, desired controlplane.Desired) (contr
 	status := controlplane.Status{Ready: p.steps >= r.Steps, Components: slices.Clone(p.components)}
 	if status.Ready {
 		status.Version, status.EmulatedVersion = desired.Version, desired.EmulatedVersion
+		status.Server = server(p.components)
 	} else {
 		status.Message = "the API server is starting"
 	}
@@ -83,6 +85,16 @@ func (r *Runtime) start() []supervise.ComponentStatus {
 		components = append(components, supervise.ComponentStatus{Name: name, PID: r.lastPID})
 	}
 	return components
+}
+
+// server names the API server by its process number.
+func server(components []supervise.ComponentStatus) string {
+	for _, c := range components {
+		if c.Name == controlplane.APIServer {
+			return fmt.Sprintf("%s/%d", c.Name, c.PID)
+		}
+	}
+	return ""
 }
 
 // restart replaces what comes from Kubernetes itself, as another version does.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"berth.dev/berth/internal/controlplane"
+	"berth.dev/berth/internal/thread"
 )
 
 // followLasts is how long a successor waits for the agents that its predecessor
@@ -66,13 +67,8 @@ func (f *followers) forget(id string) {
 
 // agents counts the agents of a slot's konnectivity server.
 func agents(ctx context.Context, desired controlplane.Desired, slot controlplane.Slot) (int, error) {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, address string) (conn net.Conn, err error) {
-		err = within(desired.NetworkNamespace, func() error {
-			// One address and no fallback: the dialer stays on this thread.
-			conn, err = (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, "tcp", address)
-			return err
-		})
-		return conn, err
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+		return thread.DialIn(ctx, desired.NetworkNamespace, address)
 	}}
 	client := &http.Client{Transport: transport}
 	defer client.CloseIdleConnections()

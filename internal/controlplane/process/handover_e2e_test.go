@@ -21,11 +21,13 @@ import (
 )
 
 func TestAChangedAPIServerTakesOverWithoutAFailedRequest(t *testing.T) {
+	fewPorts(t)
 	h := newHost(t)
 	desired, before := started(t, h)
 	driver := h.open()
 	callers := call(t, desired)
-	slot := controlplane.FirstSlot
+	watches := watch(t, desired)
+	slot, servers := controlplane.FirstSlot, 1
 	for _, emulated := range []string{"1.34", "", "1.34"} {
 		desired.EmulatedVersion = emulated
 		after := settle(t, driver, desired)
@@ -40,12 +42,21 @@ func TestAChangedAPIServerTakesOverWithoutAFailedRequest(t *testing.T) {
 				t.Errorf("%s still runs as it was", name)
 			}
 		}
+		servers++
+		watches.reach(int64(len(kept()) * servers))
 		if slot = slot.Next(); process(after, slot.Component()) == 0 || process(after, slot.Konnectivity()) == 0 {
 			t.Errorf("no API server with its konnectivity server in slot %d: %+v", slot, after.Components)
 		}
+		if want := fmt.Sprintf("%s/%d", slot.Component(), process(after, slot.Component())); after.Server != want || before.Server == want {
+			t.Errorf("new connections are said to reach %q, before %q; want %q", after.Server, before.Server, want)
+		}
 		before = after
 	}
+	watches.stop()
 	callers.stop()
+	if refused, began := watches.refused.Load(), watches.began.Load(); refused > 0 || began < int64(len(kept()))*4 {
+		t.Errorf("%d watches were begun, want those of %d kinds at each of 4 servers; %d were refused, the first: %v", began, len(kept()), refused, watches.first.Load())
+	}
 	if failed := callers.failed.Load(); failed > 0 {
 		t.Errorf("%d of %d requests failed, the first: %v", failed, callers.made.Load(), callers.first.Load())
 	}
@@ -53,6 +64,34 @@ func TestAChangedAPIServerTakesOverWithoutAFailedRequest(t *testing.T) {
 		t.Errorf("only %d requests were made", callers.made.Load())
 	}
 	t.Logf("%d requests; the slowest took %s", callers.made.Load(), time.Duration(callers.slowest.Load()))
+}
+
+func TestAChangeThatComesInTheMiddleOfAnotherIsHandedOverToo(t *testing.T) {
+	h := newHost(t)
+	desired, before := started(t, h)
+	driver := h.open()
+	callers := call(t, desired)
+	until := func(what string, reached func(controlplane.Status) bool) {
+		t.Helper()
+		ensureUntil(t, driver, desired, time.Minute, what, reached)
+	}
+	serves := func(s controlplane.Status) bool {
+		return s.Server != before.Server && s.EmulatedVersion == desired.EmulatedVersion
+	}
+	// Each comes while the predecessor of what serves ends, and the third goes into its slot.
+	for _, desired.EmulatedVersion = range []string{"1.34", "", "1.33"} {
+		until("a server that emulates '"+desired.EmulatedVersion+"'", serves)
+	}
+	next := controlplane.FirstSlot.Next().Next().Component()
+	until("the end of its predecessor", func(s controlplane.Status) bool { return process(s, next) == 0 })
+	desired.EmulatedVersion = ""
+	until("a successor", func(s controlplane.Status) bool { return process(s, next) != 0 })
+	desired.EmulatedVersion = "1.34" // something else is wanted of it
+	settle(t, driver, desired)
+	callers.stop()
+	if failed := callers.failed.Load(); failed > 0 {
+		t.Errorf("%d of %d requests failed, the first: %v", failed, callers.made.Load(), callers.first.Load())
+	}
 }
 
 func TestAnAPIServerThatCannotStartLeavesItsPredecessorServing(t *testing.T) {
@@ -84,20 +123,30 @@ func TestAnAPIServerThatCannotStartLeavesItsPredecessorServing(t *testing.T) {
 // settle calls Ensure until everything runs as desired, in one slot.
 func settle(t *testing.T, driver controlplane.Runtime, desired controlplane.Desired) controlplane.Status {
 	t.Helper()
+	return ensureUntil(t, driver, desired, 2*time.Minute, "all as desired", func(status controlplane.Status) bool {
+		running := len(status.Components) == 5
+		for _, component := range status.Components {
+			running = running && component.PID != 0
+		}
+		return status.Ready && running && len(status.Outdated) == 0 && status.EmulatedVersion == desired.EmulatedVersion
+	})
+}
+
+// ensureUntil calls Ensure until its status is what is waited for.
+func ensureUntil(
+	t *testing.T, driver controlplane.Runtime, desired controlplane.Desired, limit time.Duration, what string, reached func(controlplane.Status) bool,
+) controlplane.Status {
+	t.Helper()
 	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		status, err := driver.Ensure(t.Context(), desired)
 		if err != nil {
 			t.Fatal(err)
 		}
-		running := len(status.Components) == 5
-		for _, component := range status.Components {
-			running = running && component.PID != 0
-		}
-		if status.Ready && running && len(status.Outdated) == 0 && status.EmulatedVersion == desired.EmulatedVersion {
+		if reached(status) {
 			return status
 		}
-		if time.Since(begun) > 2*time.Minute {
-			t.Fatalf("not settled: %+v", status)
+		if time.Since(begun) > limit {
+			t.Fatalf("%s was never seen: %+v", what, status)
 		}
 	}
 }
@@ -128,7 +177,8 @@ func call(t *testing.T, desired controlplane.Desired) *callers {
 	var running sync.WaitGroup
 	c.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	t.Cleanup(c.stop)
-	for _, fresh := range []bool{false, true} {
+	// Many that connect anew: some of them have only just done so whenever a server is led past.
+	for _, fresh := range []bool{false, true, true, true, true, true, true, true} {
 		config := &rest.Config{
 			Host: "https://" + desired.Address.String(), QPS: -1, Timeout: 30 * time.Second,
 			TLSClientConfig: rest.TLSClientConfig{

@@ -31,6 +31,7 @@ import (
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/thread"
 )
 
 // insideVariable tells the test program that it has the namespaces that it asked for.
@@ -40,6 +41,10 @@ const insideVariable = "BERTH_TEST_INSIDE"
 // stand for the host: nothing of what they make there can be left behind.
 func TestMain(m *testing.M) {
 	if os.Getenv(insideVariable) != "" {
+		if err := configure("lo", netip.Addr{}); err != nil { // for the servers of tests that need no namespace
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	}
 	command := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -176,7 +181,7 @@ func connect(namespace, name string, outside, inside netip.Addr) error {
 	if err := netlink.LinkAdd(veth); err != nil {
 		return err
 	}
-	return errors.Join(configure(name, outside), within(namespace, func() error {
+	return errors.Join(configure(name, outside), thread.InNetwork(namespace, func() error {
 		return errors.Join(configure("lo", netip.Addr{}), configure("eth0", inside))
 	}))
 }
@@ -193,6 +198,25 @@ func configure(name string, address netip.Addr) error {
 		}
 	}
 	return netlink.LinkSetUp(link)
+}
+
+// fewPorts leaves the tests' namespace so few ports to connect from that each is used
+// again within seconds, while servers still remember who had it before.
+func fewPorts(t *testing.T) {
+	t.Helper()
+	const setting = "/proc/sys/net/ipv4/ip_local_port_range"
+	former, err := os.ReadFile(setting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(setting, []byte("30000 34000"), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(setting, former, 0); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // client is a client with Berth's own certificate.

@@ -1,11 +1,12 @@
 package process
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"runtime"
 
-	"golang.org/x/sys/unix"
+	"berth.dev/berth/internal/thread"
 )
 
 // openPorts lets any process in a network namespace bind any port, 443 above
@@ -15,7 +16,7 @@ func openPorts(namespace string) error {
 	if namespace == "" {
 		return nil
 	}
-	err := within(namespace, func() error {
+	err := thread.InNetwork(namespace, func() error {
 		// The files below /proc/sys/net are those of the namespace of who opens them.
 		return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0)
 	})
@@ -25,27 +26,17 @@ func openPorts(namespace string) error {
 	return nil
 }
 
-// within does something in a network namespace. A socket stays in the namespace
-// that it was made in, whoever uses it later.
-func within(namespace string, do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// The thread stays in the namespace and ends with the goroutine, because it is never unlocked.
-		runtime.LockOSThread()
-		done <- enterAnd(namespace, do)
-	}()
-	return <-done
-}
-
-// enterAnd enters a namespace with the calling thread.
-func enterAnd(namespace string, do func() error) error {
-	target, err := os.Open(namespace)
-	if err != nil {
-		return err
+// meetNoneLate lets the connection tracking of a namespace know only connections that
+// it saw begin. One that is older than the tracking would be taken for one of whoever
+// sends next, the server as likely as its client, and once it has ended a new one from
+// the client's port would be no connection to the kernel: it would not be translated,
+// and be refused where nobody listens any more.
+func meetNoneLate(namespace string) error {
+	err := thread.InNetwork(namespace, func() error {
+		return os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", []byte("0"), 0)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the setting comes with the tracking, which the first network of a host brings
+		return fmt.Errorf("keeping connections that are older out of the tracking of %s: %w", namespace, err)
 	}
-	defer target.Close()
-	if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	return do()
+	return nil
 }

@@ -125,6 +125,7 @@ func (r *Runtime) Ensure(ctx context.Context, desired controlplane.Desired) (con
 	observed, err := observe(ctx, desired, status)
 	if observed.Ready {
 		r.starts.end(desired.ID)
+		observed.Server, err = server(desired, status)
 	}
 	if r.turns.waits(desired.ID) {
 		observed.Outdated = append(observed.Outdated, "all, after other control planes of this host")

@@ -27,6 +27,7 @@ import (
 	"berth.dev/berth/internal/controlplane/controlplanetest"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/supervise"
+	"berth.dev/berth/internal/thread"
 )
 
 func TestTheProcessDriverKeepsTheContract(t *testing.T) {
@@ -249,11 +250,7 @@ func pool(t *testing.T, certificate []byte) *x509.CertPool {
 
 // dialer dials from a network namespace.
 func dialer(namespace string) func(context.Context, string) (net.Conn, error) {
-	return func(ctx context.Context, address string) (connection net.Conn, err error) {
-		err = within(namespace, func() error {
-			connection, err = new(net.Dialer).DialContext(ctx, "tcp", address)
-			return err
-		})
-		return connection, err
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		return thread.DialIn(ctx, namespace, address)
 	}
 }

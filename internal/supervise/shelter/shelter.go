@@ -1,7 +1,8 @@
-// Package shelter keeps connections to a port waiting while the process behind
-// it is replaced: their first packets are dropped, and whoever sent them sends
-// them again until the successor listens. Nobody is refused. It works in the
-// network namespace of its caller, who is root there.
+// Package shelter keeps who asks something of a port waiting while the process
+// behind it is replaced: the packets that begin a connection, or that ask over one
+// that is there, are dropped, and whoever sent them sends them again. Nobody is
+// refused, and what was asked before is still answered. It works in the network
+// namespace of its caller, who is root there.
 package shelter
 
 import (
@@ -22,13 +23,22 @@ const (
 	chainName = "input"
 )
 
-// The flags of a TCP header: those that are looked at, and those of a
-// connection's first packet.
+// The flags of a TCP header.
 const (
 	flagsOffset = 13
-	lookedAt    = 0x02 | 0x10 // SYN, ACK
-	onlySYN     = 0x02
+	flagSYN     = 0x02
+	flagPSH     = 0x08
+	flagACK     = 0x10
 )
+
+// flags match packets of whose looked-at flags exactly those are set.
+type flags struct{ looked, set byte }
+
+// first are the first packets of connections, asking those that end what was
+// written at once: a request, whatever its size, comes to its end with one. What
+// merely confirms that an answer has come is not among them.
+func first() flags  { return flags{looked: flagSYN | flagACK, set: flagSYN} }
+func asking() flags { return flags{looked: flagPSH, set: flagPSH} }
 
 // The states of a socket, as the kernel numbers them.
 const (
@@ -41,34 +51,32 @@ type Ports struct{}
 
 // Close keeps new connections to a port waiting, and lets those of any other
 // port that was closed in. Connections that are there go on.
-func (Ports) Close(port uint16) error { return drop(port, true) }
+func (Ports) Close(port uint16) error { return drop(port, first()) }
 
-// Seal keeps everything that is sent to a port waiting, also over connections that
-// are there: their process ends with nothing half done, and who sent it tries again.
-func (Ports) Seal(port uint16) error { return drop(port, false) }
+// Seal keeps everything waiting that is asked of a port, also over connections that
+// are there. Answers go out.
+func (Ports) Seal(port uint16) error { return drop(port, first(), asking()) }
 
-// drop drops what is sent to a port: first packets alone, or all.
-func drop(port uint16, first bool) error {
+// drop drops what is sent to a port with some flags.
+func drop(port uint16, what ...flags) error {
 	return change(func(conn *nftables.Conn) {
 		table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: tableName})
 		chain := conn.AddChain(&nftables.Chain{
 			Name: chainName, Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
 		})
 		conn.FlushChain(chain)
-		matches := []expr.Any{
-			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
-			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
-		}
-		if first {
-			matches = append(matches,
+		for _, f := range what {
+			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+				&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
 				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: flagsOffset, Len: 1},
-				&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{lookedAt}, Xor: []byte{0}},
-				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{onlySYN}},
-			)
+				&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{f.looked}, Xor: []byte{0}},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{f.set}},
+				&expr.Verdict{Kind: expr.VerdictDrop},
+			}})
 		}
-		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(matches, &expr.Verdict{Kind: expr.VerdictDrop})})
 	})
 }
 
@@ -93,16 +101,16 @@ func change(with func(*nftables.Conn)) error {
 	return nil
 }
 
-// Silent says that nothing was sent or received for a while over any connection
-// that was made to a port.
+// Silent says that over every connection that was made to a port, what was last
+// received was answered, and nothing sent or received for a while.
 func (Ports) Silent(port uint16, since time.Duration) (bool, error) {
 	silent := true
 	err := each(port, func(socket *netlink.InetDiagTCPInfoResp) {
 		if socket.InetDiagMsg.State != established || socket.TCPInfo == nil {
 			return
 		}
-		last := min(socket.TCPInfo.Last_data_recv, socket.TCPInfo.Last_data_sent)
-		silent = silent && time.Duration(last)*time.Millisecond >= since
+		received, sent := socket.TCPInfo.Last_data_recv, socket.TCPInfo.Last_data_sent // how long ago
+		silent = silent && sent <= received && time.Duration(sent)*time.Millisecond >= since
 	})
 	return silent, err
 }
