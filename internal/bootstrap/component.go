@@ -31,9 +31,11 @@ func (n Node) components() []supervise.Component {
 		components = append(components, n.konnectivityAgent(authority))
 	}
 	components = append(components, n.imageImports()...)
-	components = append(components, openForPods())
+	if !n.BringsCNI {
+		components = append(components, openForPods())
+	}
 	for i := range components {
-		components[i].Env = environment()
+		components[i].Env = append(environment(), components[i].Env...)
 		components[i].Dir = "/"
 	}
 	return components
@@ -62,6 +64,10 @@ func (n Node) kubelet() supervise.Component {
 	}
 	return supervise.Component{
 		Name: "kubelet", Command: command, StayUntilOpen: true,
+		// One request at a time on a connection: then it is seen when all are answered,
+		// and who asked over one that ends before it was heard asks again. Over HTTP/2
+		// nobody does.
+		Env: []string{"GODEBUG=http2server=0"},
 		Shelter: &supervise.Shelter{
 			Port: kubeletPort, Until: n.certificateDir() + "/" + kubeletServingCertificate, UntilSaid: kubeletKnowsPods,
 		},
@@ -178,11 +184,14 @@ func (n Node) imageImports() []supervise.Component {
 
 // openForPods gives containerd its network configuration. Without one the node
 // is not Ready, so that no pod comes before the images are there: it would try
-// a registry, fail, and wait for ten seconds. It is a move within the
+// a registry, fail, and wait for ten seconds. Nor does one come, or a balancer's
+// connection, before kube-proxy has written its rules, which its own health does
+// not tell: what asked for a service would be refused. It is a move within the
 // directory, because containerd ignores files that are created there.
 func openForPods() supervise.Component {
 	return supervise.Component{
 		Name: "open-for-pods", Once: true,
+		Gate:    &supervise.Probe{TCP: proxyMetrics, Metric: "kubeproxy_sync_proxy_rules_last_timestamp_seconds"},
 		Command: []string{"/bin/mv", "--force", cniPendingFile, cniFile},
 	}
 }

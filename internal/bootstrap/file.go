@@ -34,22 +34,22 @@ func (n Node) files() (map[string]machine.File, error) {
 		proxyKubeconfig:     {Mode: 0o600, Content: proxy},
 		proxyCertFile:       {Mode: 0o644, Content: n.ProxyCert},
 		proxyKeyFile:        {Mode: 0o600, Content: n.ProxyKey},
-		containerdFile:      {Mode: 0o644, Content: n.containerdConfig()},
+		containerdFile:      {Mode: 0o644, Content: n.containerdConfig(), AtStart: true},
 	}
 	if n.Nameserver.IsValid() {
 		// A second is enough for an answer from the same host; what has no answer is refused at once.
 		files[resolverFile] = machine.File{Mode: 0o644, Content: fmt.Appendf(nil, "nameserver %s\noptions timeout:1 attempts:2\n", n.Nameserver)}
 	}
-	for path, document := range map[string]object{
-		kubeletConfigFile: n.kubeletConfig(),
-		proxyConfigFile:   n.proxyConfig(),
-		cniPendingFile:    n.cniConfig(),
-	} {
+	documents := map[string]object{kubeletConfigFile: n.kubeletConfig(), proxyConfigFile: n.proxyConfig()}
+	if !n.BringsCNI {
+		documents[cniPendingFile] = n.cniConfig()
+	}
+	for path, document := range documents {
 		content, err := json.MarshalIndent(document, "", "  ")
 		if err != nil {
 			return nil, fmt.Errorf("writing %s: %w", path, err)
 		}
-		files[path] = machine.File{Mode: 0o644, Content: append(content, '\n')}
+		files[path] = machine.File{Mode: 0o644, Content: append(content, '\n'), AtStart: true}
 	}
 	return files, nil
 }
@@ -118,41 +118,25 @@ func (n Node) kubeletConfig() object {
 
 // proxyConfig is a KubeProxyConfiguration.
 func (n Node) proxyConfig() object {
-	return object{
+	config := object{
 		"apiVersion":         "kubeproxy.config.k8s.io/v1alpha1",
 		"kind":               "KubeProxyConfiguration",
 		"mode":               "nftables",
-		"clusterCIDR":        n.ClusterPodCIDR.String(),
 		"clientConnection":   object{"kubeconfig": proxyKubeconfig},
 		"hostnameOverride":   n.Name,
-		"metricsBindAddress": "127.0.0.1:10249",
-		// The size of the connection table is the host's; the machine cannot set it.
-		"conntrack": object{"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+		"metricsBindAddress": proxyMetrics,
+		// The size of the connection table is the host's; the machine cannot set it. The times are its own, upstream's
+		// defaults: a connection that one side has closed is kept for an hour instead of the kernel's minute.
+		"conntrack": object{"maxPerCore": 0, "tcpEstablishedTimeout": "24h0m0s", "tcpCloseWaitTimeout": "1h0m0s"},
 		"nftables":  object{"minSyncPeriod": "200ms"},
 	}
-}
-
-// cniConfig routes to each pod over a link of its own. Nothing is masqueraded
-// here: the virtual network routes pods' addresses. Leases lie on a tmpfs:
-// when the machine starts anew, no pod has an address.
-func (n Node) cniConfig() object {
-	return object{
-		"cniVersion": "1.0.0",
-		"name":       "berth",
-		"plugins": []object{
-			{
-				"type":   "ptp",
-				"ipMasq": false,
-				"ipam": object{
-					"type":    "host-local",
-					"dataDir": "/run/cni/networks",
-					"ranges":  [][]object{{{"subnet": n.PodCIDR.String()}}},
-					"routes":  []object{{"dst": "0.0.0.0/0"}},
-				},
-			},
-			{"type": "portmap", "backend": "nftables", "capabilities": object{"portMappings": true}},
-		},
+	if n.ClusterPodCIDR.IsValid() {
+		config["clusterCIDR"] = n.ClusterPodCIDR.String()
+	} else { // pods are told from others by their links
+		config["detectLocalMode"] = "InterfaceNamePrefix"
+		config["detectLocal"] = object{"interfaceNamePrefix": podLinkPrefix}
 	}
+	return config
 }
 
 // containerdConfig turns off what a user namespace, or a host without

@@ -11,7 +11,9 @@
 //	konnectivity-agent when the API server accepts the kubelet's certificate, which is also the agent's
 //	disk-plugin        when the API server shows the node
 //	image-…            the system images, one after the other, when containerd listens
-//	open-for-pods      when the images are there; only then the node gets Ready
+//	open-for-pods      when the images are there and kube-proxy has written its rules; only then
+//	                   the node gets Ready. Where the owner brings the network plugin, that is
+//	                   what it waits for
 //
 // Everything may be ended and started again at any time: the one-time token is
 // gone by then, and nothing waits for it.
@@ -36,9 +38,17 @@ type Node struct {
 	Name string
 	// Address is the node's address in its virtual network.
 	Address netip.Addr
-	// PodCIDR is the range of this node's pods.
+	// PodCIDR is the range of this node's pods; not valid where they have PodAddresses.
 	PodCIDR netip.Prefix
-	// ClusterPodCIDR and ServiceCIDR are the cluster's ranges.
+	// PodAddresses are the addresses of this node's pods where they are a subnet's,
+	// and PodSubnet is the range of that.
+	PodAddresses []netip.Addr
+	PodSubnet    netip.Prefix
+	// BringsCNI says that the cluster's owner installs the network plugin: until
+	// then the node takes no pods but those of its own network.
+	BringsCNI bool
+	// ClusterPodCIDR and ServiceCIDR are the cluster's ranges; the former is not
+	// valid where pods have PodAddresses.
 	ClusterPodCIDR netip.Prefix
 	ServiceCIDR    netip.Prefix
 	// ClusterDNS is the address of the cluster's DNS service.
@@ -114,8 +124,14 @@ const (
 	// none. Before, it knows of no pod that it is asked for.
 	kubeletKnowsPods = `"SyncLoop ADD" source="api"`
 
+	// proxyMetrics is where kube-proxy serves its metrics.
+	proxyMetrics = "127.0.0.1:10249"
+
 	containerdSocket = "/run/containerd/containerd.sock"
 )
+
+// PodsDir is where the kubelet of a node keeps the volumes of pods, inside the machine.
+const PodsDir = kubeletDir + "pods"
 
 // Machine returns the files and the components of a node.
 func Machine(node Node) (map[string]machine.File, []supervise.Component, error) {
@@ -166,22 +182,21 @@ func suffixOf(authority string) string {
 func (n Node) validate() error {
 	var errs []error
 	for what, ok := range map[string]bool{
-		"a name":      n.Name != "",
-		"an address":  n.Address.IsValid(),
-		"a pod range": n.PodCIDR.IsValid() && n.ClusterPodCIDR.IsValid(),
-		"a pod range of its own in the cluster's": n.ClusterPodCIDR.IsValid() && n.ClusterPodCIDR.Contains(n.PodCIDR.Addr()),
-		"a service range":                         n.ServiceCIDR.IsValid(),
-		"a DNS address in the service range":      n.ServiceCIDR.Contains(n.ClusterDNS),
-		"room for pods":                           n.MaxPods > 0,
-		"a cluster CA":                            len(n.ClusterCA) > 0,
-		"a bootstrap token":                       n.BootstrapToken != "",
-		"a kube-proxy certificate":                len(n.ProxyCert) > 0 && len(n.ProxyKey) > 0,
-		"a pause image":                           n.PauseImage != "",
+		"a name":                             n.Name != "",
+		"an address":                         n.Address.IsValid(),
+		"a service range":                    n.ServiceCIDR.IsValid(),
+		"a DNS address in the service range": n.ServiceCIDR.Contains(n.ClusterDNS),
+		"room for pods":                      n.MaxPods > 0,
+		"a cluster CA":                       len(n.ClusterCA) > 0,
+		"a bootstrap token":                  n.BootstrapToken != "",
+		"a kube-proxy certificate":           len(n.ProxyCert) > 0 && len(n.ProxyKey) > 0,
+		"a pause image":                      n.PauseImage != "",
 	} {
 		if !ok {
 			errs = append(errs, fmt.Errorf("the node lacks %s", what))
 		}
 	}
+	errs = append(errs, n.validatePods())
 	if server, err := url.Parse(n.APIServer); err != nil || server.Scheme != "https" || server.Host == "" {
 		errs = append(errs, fmt.Errorf("the API server's URL %q is not https://host", n.APIServer))
 	}
@@ -199,6 +214,23 @@ func (n Node) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// validatePods looks at where the node's pods have their addresses from.
+func (n Node) validatePods() error {
+	switch {
+	case len(n.PodAddresses) > 0:
+		for _, address := range n.PodAddresses {
+			if !n.PodSubnet.Contains(address) {
+				return fmt.Errorf("the pods' address %s is not in their subnet %s", address, n.PodSubnet)
+			}
+		}
+	case !n.PodCIDR.IsValid() || !n.ClusterPodCIDR.IsValid():
+		return errors.New("the node lacks a pod range and one of its cluster")
+	case !n.ClusterPodCIDR.Contains(n.PodCIDR.Addr()):
+		return errors.New("the node lacks a pod range of its own in the cluster's")
+	}
+	return nil
 }
 
 // selfSet says whether Kubernetes lets a kubelet set a label on its own node:

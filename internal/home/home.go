@@ -44,6 +44,9 @@ func (h Home) IdentityDir() string { return filepath.Join(h.Dir, "identity") }
 // DNSDir is the directory of the install zone's DNS server.
 func (h Home) DNSDir() string { return filepath.Join(h.Dir, "dns") }
 
+// BalancersDir holds what the service and the prober of backends tell each other.
+func (h Home) BalancersDir() string { return filepath.Join(h.Dir, "balancers") }
+
 // ControlPlanesDir holds a directory for each control plane.
 func (h Home) ControlPlanesDir() string { return filepath.Join(h.Dir, "control-planes") }
 

@@ -35,6 +35,8 @@ type Spec struct {
 	Environment  []string
 	// User is a numeric uid or uid:gid; empty means root.
 	User string
+	// Compress packs the layers with zstd.
+	Compress bool
 	// Ports are what the image listens on, e.g. 8080/tcp.
 	Ports []string
 }
@@ -46,8 +48,7 @@ const (
 )
 
 // WriteArchive writes images to path as an OCI layout in a tar file; layers that
-// several have are in it once. The same files always make the same bytes. Layers
-// are not compressed: an archive is read from the local disk, and by each node.
+// several have are in it once. The same files always make the same bytes.
 func WriteArchive(path string, specs ...Spec) error {
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".layout-")
 	if err != nil {
@@ -85,7 +86,13 @@ func build(spec Spec) (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		if appended, err = mutate.AppendLayers(appended, static.NewLayer(content, types.OCIUncompressedLayer)); err != nil {
+		var next v1.Layer = static.NewLayer(content, types.OCIUncompressedLayer)
+		if spec.Compress {
+			if next, err = compressLayer(content); err != nil {
+				return nil, err
+			}
+		}
+		if appended, err = mutate.AppendLayers(appended, next); err != nil {
 			return nil, err
 		}
 	}

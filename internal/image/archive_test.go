@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
 )
 
 func spec(t *testing.T) Spec {
@@ -199,5 +200,39 @@ func TestAnImageWithUnclearFilesIsRefused(t *testing.T) {
 		if err := WriteArchive(filepath.Join(t.TempDir(), "image.tar"), Spec{Reference: "x", Files: files}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+func TestACompressedLayerIsThatOfItsTarAndAlwaysTheSameBytes(t *testing.T) {
+	plain := spec(t)
+	compressed := plain
+	compressed.Compress = true
+	first, loaded := load(t, compressed)
+	if second, _ := load(t, compressed); first.Digest != second.Digest {
+		t.Errorf("it is %s and then %s", first.Digest, second.Digest)
+	}
+	_, other := load(t, plain)
+	layers, err := loaded.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("the image has %d layers, %v", len(layers), err)
+	}
+	others, err := other.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := layers[0].Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := zstd.NewReader(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decoder.Close()
+	unpacked, _, err := v1.SHA256(decoder)
+	want, _ := others[0].DiffID()
+	diff, _ := layers[0].DiffID()
+	if mediaType, _ := layers[0].MediaType(); err != nil || unpacked != want || diff != want || mediaType != types.OCILayerZStd {
+		t.Errorf("a %s unpacks to %s and says %s, want %s: %v", mediaType, unpacked, diff, want, err)
 	}
 }

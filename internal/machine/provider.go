@@ -64,6 +64,9 @@ func (d Desired) Spec() supervise.Spec {
 type File struct {
 	Mode    fs.FileMode
 	Content []byte
+	// AtStart says that components read it as they start and not afterwards: alone it
+	// is no reason to bring changed components into a machine that runs.
+	AtStart bool
 }
 
 // Status is a machine as observed.
@@ -86,14 +89,11 @@ type Status struct {
 // Isolation says what keeps a machine from its host.
 type Isolation string
 
-// The isolation classes.
-const (
-	// IsolationUserNamespace: root inside is nobody on the host.
-	IsolationUserNamespace Isolation = "userns"
-	// IsolationSharedKernel: root inside is root on the host, held by
-	// namespaces and dropped capabilities alone.
-	IsolationSharedKernel Isolation = "shared-kernel"
-)
+// IsolationUserNamespace: root inside is nobody on the host. It is the only class
+// that there is: a machine whose root were the host's would hand the host to whoever
+// may make a privileged pod, so a host that forbids user namespaces is refused
+// (package preflight).
+const IsolationUserNamespace Isolation = "userns"
 
 // The errors of a Provider, matched by errors.Is.
 var (

@@ -53,9 +53,34 @@ func Instance() string {
 // NodeName is the name of a node as AKS makes it:
 // aks-<pool>-<8 digits of the pool>-vmss<index in base 36, six places>.
 func NodeName(pool, poolIncarnation string, index int32) string {
-	sum := sha256.Sum256([]byte(poolIncarnation))
-	digits := new(big.Int).Mod(new(big.Int).SetBytes(sum[:8]), big.NewInt(100_000_000))
-	return fmt.Sprintf("aks-%s-%08d-vmss%06s", pool, digits, strings.ToLower(big.NewInt(int64(index)).Text(36)))
+	return fmt.Sprintf("aks-%s-%s-vmss%06s", pool, Digits(poolIncarnation), strings.ToLower(big.NewInt(int64(index)).Text(36)))
+}
+
+// ScaleSet is the name of a pool's scale set: what its nodes' names begin with.
+func ScaleSet(pool, poolIncarnation string) string {
+	return fmt.Sprintf("aks-%s-%s-vmss", pool, Digits(poolIncarnation))
+}
+
+// GUID is a GUID that an incarnation always has.
+func GUID(incarnation string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(incarnation)).String()
+}
+
+// Digits are eight digits that tell what AKS makes for one cluster or pool from
+// what it makes for another.
+func Digits(incarnation string) string {
+	sum := sha256.Sum256([]byte(incarnation))
+	return fmt.Sprintf("%08d", new(big.Int).Mod(new(big.Int).SetBytes(sum[:8]), big.NewInt(100_000_000)))
+}
+
+// VirtualNetwork is the name of the object of a cluster's virtual network: made
+// from its ARM id, or the cluster's incarnation where it has none because an
+// earlier version made it.
+func VirtualNetwork(armID, clusterIncarnation string) string {
+	if armID == "" {
+		return clusterIncarnation
+	}
+	return Object(armID)
 }
 
 // AgentPool is the name of the object that stands for one incarnation of a pool.
@@ -73,6 +98,22 @@ func PublicIPAddress(address netip.Addr) string {
 func Credentials(clusterIncarnation string) string {
 	return clusterIncarnation + "-credentials"
 }
+
+// APIServer is the name of a cluster's API server in the domain of its region.
+func APIServer(dnsPrefix, clusterIncarnation, domain string) string {
+	return strings.ToLower(dnsPrefix) + "-" + clusterIncarnation[:8] + "." + domain
+}
+
+// APIServerDomain is the domain of a region's API servers in the install zone.
+func APIServerDomain(location, zone string) string { return "hcp." + location + "." + zone }
+
+// Issuer is the issuer of the service-account tokens of a cluster of a tenant.
+func Issuer(location, zone, tenantID, clusterIncarnation string) string {
+	return fmt.Sprintf("https://oidc.%s.%s/%s/%s/", location, zone, tenantID, clusterIncarnation)
+}
+
+// EtcdPrefix is the key prefix of a cluster in its datastore.
+func EtcdPrefix(clusterIncarnation string) string { return "/berth/" + clusterIncarnation }
 
 // slug keeps letters, digits and dashes of s, at most length of them.
 func slug(s string, length int) string {

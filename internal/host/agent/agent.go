@@ -43,6 +43,8 @@ type Dependencies struct {
 	Provider machine.Provider
 	Fabric   network.Fabric
 	Releases Releases
+	// Prober takes dead backends out of rotation; nil where nobody does.
+	Prober Prober
 	// Disks keeps the disks of volumes.
 	Disks machine.Disks
 	// Backups keeps the files of backups, and TenantID is what they say whose they are.
@@ -102,12 +104,18 @@ func Add(manager ctrl.Manager, d Dependencies) error {
 	if err := manager.Add(collect); err != nil {
 		return fmt.Errorf("adding the collector: %w", err)
 	}
+	if meter, ok := d.Fabric.(network.Meter); ok {
+		if err := metrics.Registry.Register(newNetworkMetrics(meter)); err != nil {
+			return fmt.Errorf("adding the metrics of networks: %w", err)
+		}
+	}
 	for _, register := range []func(ctrl.Manager) error{
 		(&hostReconciler{client: c, Dependencies: d}).register,
 		(&controlPlaneReconciler{client: c, Dependencies: d, builds: builds, watch: watch, jobs: work}).register,
 		(&backupReconciler{client: c, Dependencies: d, jobs: work}).register,
 		(&nameReconciler{client: c, Dependencies: d}).register,
 		(&networkReconciler{client: c, Dependencies: d}).register,
+		(&proberReconciler{client: c, Dependencies: d}).register,
 		(&machineReconciler{client: c, Dependencies: d, builds: builds}).register,
 		(&diskReconciler{client: c, Dependencies: d}).register,
 	} {

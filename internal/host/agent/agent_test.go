@@ -106,7 +106,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 		Provider: machinefake.New(machinefake.NewState()), Fabric: w.fabric, Releases: w.releases,
 		Versions: []string{"1.35.4", "1.36.3"}, Clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)),
 	}
-	edge, err := Edge("198.18.0.0/20")
+	edge, err := Edge(hostapi.HostSpec{PublicRange: "198.18.0.0/20"})
 	if err != nil {
 		t.Fatal(err)
 	}

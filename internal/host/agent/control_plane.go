@@ -137,7 +137,15 @@ func (r *controlPlaneReconciler) endpoint(ctx context.Context, object *container
 	if err != nil {
 		return "", condition.Failed(fmt.Errorf("reading spec.address: %w", err))
 	}
-	namespace, err := r.Fabric.EnsureEndpoint(ctx, network.Endpoint{ID: object.Spec.Incarnation, Address: address})
+	endpoint := network.Endpoint{ID: object.Spec.Incarnation, Address: address}
+	for _, text := range object.Spec.AuthorizedIPRanges {
+		authorized, err := netip.ParsePrefix(text)
+		if err != nil {
+			return "", condition.Failed(fmt.Errorf("reading spec.authorizedIPRanges: %w", err))
+		}
+		endpoint.Authorized = append(endpoint.Authorized, authorized)
+	}
+	namespace, err := r.Fabric.EnsureEndpoint(ctx, endpoint)
 	if err != nil {
 		return "", condition.Failed(err)
 	}
@@ -186,7 +194,7 @@ func desiredControlPlane(object *containerservice.ControlPlane, artifacts releas
 	spec := object.Spec
 	address, addressErr := netip.ParseAddr(spec.Address)
 	services, servicesErr := netip.ParsePrefix(spec.ServiceCIDR)
-	pods, podsErr := netip.ParsePrefix(spec.PodCIDR)
+	pods, podsErr := optionalRange(spec.PodCIDR)
 	if err := errors.Join(addressErr, servicesErr, podsErr); err != nil {
 		return controlplane.Desired{}, fmt.Errorf("reading the spec: %w", err)
 	}

@@ -1,16 +1,19 @@
 package agent
 
 import (
+	"cmp"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controlplane"
 )
 
-// writeVersion tells what an API server says that it is; one that does not
-// answer is what it was. A time that is still to come is of a clock that was set
+// writeVersion tells which API server answers and what it says that it is; one
+// that does not answer is what it was. A time that is still to come is of a clock that was set
 // back since: it begins anew now.
 func writeVersion(status *containerservice.ControlPlaneStatus, seen controlplane.Status, now metav1.Time) {
+	status.Server = cmp.Or(seen.Server, status.Server)
 	if toCome(status.VersionSince, now) {
 		status.VersionSince = &now
 	}

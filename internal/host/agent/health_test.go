@@ -53,6 +53,18 @@ func TestHealthBeginsAnewWheneverAComponentIsAnotherProcess(t *testing.T) {
 	expect("the clock was set back while it did not answer", -1, 0)
 }
 
+func TestAServerThatDoesNotAnswerIsTheOneThatAnsweredLast(t *testing.T) {
+	status := &containerservice.ControlPlaneStatus{}
+	for _, seen := range []struct{ server, want string }{
+		{"", ""}, {"kube-apiserver/7", "kube-apiserver/7"}, {"", "kube-apiserver/7"}, {"kube-apiserver-1442/9", "kube-apiserver-1442/9"},
+	} {
+		writeVersion(status, controlplane.Status{Server: seen.server}, metav1.Now())
+		if status.Server != seen.want {
+			t.Errorf("seen %q: the status says %q, want %q", seen.server, status.Server, seen.want)
+		}
+	}
+}
+
 func TestTheTimeOfAVersionIsWhenItWasFirstSeen(t *testing.T) {
 	status := &containerservice.ControlPlaneStatus{}
 	now := metav1.NewTime(time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC))

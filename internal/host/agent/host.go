@@ -42,7 +42,7 @@ func (r *hostReconciler) Reconcile(ctx context.Context, request ctrl.Request) (c
 	}
 	before := object.DeepCopy()
 	stamp := condition.Stamp{Generation: object.Generation, Time: r.Clock.Now()}
-	stamp.Set(&object.Status.Conditions, hostapi.ConditionEdgeReady, r.edge(ctx, object.Spec.PublicRange))
+	stamp.Set(&object.Status.Conditions, hostapi.ConditionEdgeReady, r.edge(ctx, object.Spec))
 	memory, err := memoryMiB()
 	if err != nil {
 		return ctrl.Result{}, err
@@ -56,15 +56,15 @@ func (r *hostReconciler) Reconcile(ctx context.Context, request ctrl.Request) (c
 	return settled(ctrl.Result{RequeueAfter: resync}, patchStatus(ctx, r.client, before, &object))
 }
 
-func (r *hostReconciler) edge(ctx context.Context, publicRange string) condition.Outcome {
-	edge, err := Edge(publicRange)
+func (r *hostReconciler) edge(ctx context.Context, spec hostapi.HostSpec) condition.Outcome {
+	edge, err := Edge(spec)
 	if err != nil {
 		return condition.Failed(err)
 	}
 	if err := r.Fabric.EnsureEdge(ctx, edge); err != nil {
 		return condition.Failed(err)
 	}
-	return condition.True("the edge has " + publicRange)
+	return condition.True("the edge has " + spec.PublicRange)
 }
 
 // built are the versions of the catalog whose binaries are on this host.
@@ -78,14 +78,16 @@ func (r *hostReconciler) built() []string {
 	return built
 }
 
-// Edge is the desired edge of a host with a public range.
-func Edge(publicRange string) (network.Edge, error) {
-	prefix, err := netip.ParsePrefix(publicRange)
+// Edge is the desired edge of a host.
+func Edge(spec hostapi.HostSpec) (network.Edge, error) {
+	prefix, err := netip.ParsePrefix(spec.PublicRange)
 	if err != nil {
 		return network.Edge{}, fmt.Errorf("reading the public range: %w", err)
 	}
 	plan := network.PlanPublicRange(prefix)
-	return network.Edge{PublicRange: prefix, HostAddress: plan.Host, ServiceAddresses: []netip.Addr{plan.FrontEnd, plan.DNS}}, nil
+	return network.Edge{
+		PublicRange: prefix, HostAddress: plan.Host, ServiceAddresses: []netip.Addr{plan.FrontEnd, plan.DNS}, Egress: spec.Egress, Announce: spec.Announce,
+	}, nil
 }
 
 // memoryMiB is the memory of this host.

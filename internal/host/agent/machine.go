@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,8 +22,11 @@ import (
 	networkapi "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/machine"
+	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/supervise"
+	"berth.dev/berth/internal/topology"
 )
 
 // machineReconciler makes the machines that are bound to the host and attaches
@@ -103,7 +106,18 @@ func (r *machineReconciler) ensure(ctx context.Context, object *containerservice
 	if !credentialed(object, cluster, status) {
 		next = min(next, soon)
 	}
-	return ctrl.Result{RequeueAfter: next}
+	if status.Running && certificatesEnded(object, status) {
+		next = min(next, retry)
+	}
+	return ctrl.Result{RequeueAfter: min(next, r.lookAtBundles(ctx, object, cluster, status))}
+}
+
+// certificatesEnded takes note of whether the node has no certificate but one that
+// has ended, as after a long stop: then nobody but its one-time token speaks for it.
+func certificatesEnded(object *containerservice.Machine, status machine.Status) bool {
+	ended := slices.ContainsFunc(status.Components, func(c supervise.ComponentStatus) bool { return c.Ended })
+	object.Status.CertificatesEnded = ended
+	return ended
 }
 
 // credentialed takes note of it once everything in the machine runs with the
@@ -201,13 +215,22 @@ func (r *machineReconciler) provision(
 func (r *machineReconciler) attach(
 	ctx context.Context, object *containerservice.Machine, cluster surroundings, namespace string,
 ) condition.Outcome {
-	address, addressErr := netip.ParseAddr(object.Spec.Address)
-	pods, podsErr := netip.ParsePrefix(object.Spec.PodCIDR)
-	if err := errors.Join(addressErr, podsErr); err != nil {
-		return condition.Failed(fmt.Errorf("reading the machine's addresses: %w", err))
+	var virtual networkapi.VirtualNetwork
+	name := naming.VirtualNetwork(cluster.network.VirtualNetworkID, cluster.incarnation)
+	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, &virtual); apierrors.IsNotFound(err) {
+		return condition.Waiting("waiting for the virtual network")
+	} else if err != nil {
+		return condition.Failed(fmt.Errorf("reading the virtual network %s: %w", name, err))
 	}
-	port := network.Port{ID: object.Spec.Incarnation, Address: address, PodRange: pods}
-	err := r.Fabric.AttachPort(ctx, cluster.incarnation, port, namespace)
+	at := slices.IndexFunc(virtual.Spec.Ports, func(p networkapi.Port) bool { return p.Incarnation == object.Spec.Incarnation })
+	if at < 0 {
+		return condition.Waiting("waiting for the machine's port in the virtual network")
+	}
+	port, err := topology.Port(virtual.Spec.Current().Ports[at])
+	if err != nil {
+		return condition.Failed(err)
+	}
+	err = r.Fabric.AttachPort(ctx, virtual.Spec.Incarnation, port, namespace)
 	switch {
 	case err == nil:
 		return condition.True("attached to the virtual network")

@@ -1,12 +1,16 @@
 package agent
 
 import (
+	"context"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	containerservice "berth.dev/berth/api/containerservice/v1alpha1"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
@@ -146,8 +150,8 @@ func TestANetworkIsProgrammedWithTheBalancerOfItsName(t *testing.T) {
 	}
 	w.get(t, balancer, incarnation)
 	expect(t, balancer.Status.Conditions, conditionReady, "True", "")
-	if balancer.Status.ObservedGeneration != 3 {
-		t.Errorf("the balancer's observed generation is %d", balancer.Status.ObservedGeneration)
+	if balancer.Status.ObservedGeneration != 3 || !slices.Equal(balancer.Status.Frontends, balancer.Spec.Programmed()) {
+		t.Errorf("the balancer's status is %+v", balancer.Status)
 	}
 	var object networkapi.VirtualNetwork
 	w.get(t, &object, incarnation)
@@ -157,6 +161,45 @@ func TestANetworkIsProgrammedWithTheBalancerOfItsName(t *testing.T) {
 	until(t, w.networks(), incarnation, func(ctrl.Result) bool { return !w.get(t, &object, incarnation) })
 	if _, there := w.fabric.Network(incarnation); there {
 		t.Error("the network is still there")
+	}
+}
+
+// TestABalancerThatIsWrittenMeanwhileIsReportedAsItWasProgrammed writes the spec
+// anew before every report of the host, as a row of services does.
+func TestABalancerThatIsWrittenMeanwhileIsReportedAsItWasProgrammed(t *testing.T) {
+	frontend := func(service, address string) networkapi.Frontend {
+		return networkapi.Frontend{
+			Service: service, Address: address, Rules: []networkapi.Rule{{Protocol: "TCP", Port: 80, NodePort: 30080}}, Backends: []string{"10.224.0.4"},
+		}
+	}
+	w := newWorld(t, aNetwork(), &networkapi.LoadBalancer{
+		ObjectMeta: metav1.ObjectMeta{Name: incarnation, Generation: 3},
+		Spec:       networkapi.LoadBalancerSpec{VirtualNetworkName: incarnation, Frontends: []networkapi.Frontend{frontend("default/web", "198.18.0.18")}},
+	})
+	r := w.networks()
+	until(t, r, incarnation, settledDown)
+	r.client = interceptor.NewClient(w.client.(client.WithWatch), interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, subresource string, o client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+			var now networkapi.LoadBalancer
+			w.get(t, &now, incarnation)
+			now.Spec.Frontends = append(now.Spec.Frontends, frontend("default/later", "198.18.0.20"))
+			if err := c.Update(ctx, &now); err != nil {
+				return err
+			}
+			return c.SubResource(subresource).Patch(ctx, o, patch, opts...)
+		},
+	})
+	var object networkapi.LoadBalancer
+	w.get(t, &object, incarnation)
+	object.Generation, object.Spec.Frontends = 4, append(object.Spec.Frontends, frontend("default/api", "198.18.0.19"))
+	if err := w.client.Update(t.Context(), &object); err != nil {
+		t.Fatal(err)
+	}
+	until(t, r, incarnation, settledDown)
+	programmed := object.Spec.Programmed()
+	w.get(t, &object, incarnation)
+	if object.Status.ObservedGeneration != 4 || !slices.Equal(object.Status.Frontends, programmed) || len(object.Spec.Frontends) != 3 {
+		t.Errorf("the balancer is %+v", object)
 	}
 }
 

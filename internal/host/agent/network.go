@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,7 +19,7 @@ import (
 
 	networkapi "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
-	"berth.dev/berth/internal/network"
+	"berth.dev/berth/internal/topology"
 )
 
 // conditionReady and conditionDeleting are the conditions of networks and balancers.
@@ -27,7 +29,8 @@ const (
 )
 
 // networkReconciler programs the virtual networks that are bound to the host,
-// each together with the LoadBalancer of its name.
+// each together with its load balancers and with the security groups and route
+// tables of its subnets.
 type networkReconciler struct {
 	Dependencies
 	client client.Client
@@ -39,6 +42,8 @@ func (r *networkReconciler) register(manager ctrl.Manager) error {
 		Named("host-virtual-network").
 		For(&networkapi.VirtualNetwork{}, changed).
 		Watches(&networkapi.LoadBalancer{}, handler.EnqueueRequestsFromMapFunc(networkOfBalancer), changed).
+		Watches(&networkapi.NetworkSecurityGroup{}, handler.EnqueueRequestsFromMapFunc(r.networksThatUse), changed).
+		Watches(&networkapi.RouteTable{}, handler.EnqueueRequestsFromMapFunc(r.networksThatUse), changed).
 		WithOptions(options()).
 		Complete(r)
 }
@@ -51,7 +56,25 @@ func networkOfBalancer(_ context.Context, object client.Object) []reconcile.Requ
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: balancer.Spec.VirtualNetworkName}}}
 }
 
-// Reconcile programs one virtual network with its balancer.
+// networksThatUse are the networks with a subnet that names the security group
+// or route table.
+func (r *networkReconciler) networksThatUse(ctx context.Context, object client.Object) []reconcile.Request {
+	var networks networkapi.VirtualNetworkList
+	if err := r.client.List(ctx, &networks); err != nil {
+		return nil // the cache has ended, and the service with it
+	}
+	var requests []reconcile.Request
+	for _, virtual := range networks.Items {
+		if slices.ContainsFunc(virtual.Spec.Subnets, func(s networkapi.Subnet) bool {
+			return s.NetworkSecurityGroupName == object.GetName() || s.RouteTableName == object.GetName()
+		}) {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: virtual.Name}})
+		}
+	}
+	return requests
+}
+
+// Reconcile programs one virtual network with its balancers.
 func (r *networkReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var object networkapi.VirtualNetwork
 	if err := r.client.Get(ctx, request.NamespacedName, &object); err != nil {
@@ -66,22 +89,21 @@ func (r *networkReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if err := ensureFinalizer(ctx, r.client, &object, networkapi.VirtualNetworkFinalizer); err != nil {
 		return settled(ctrl.Result{}, err)
 	}
-	balancer, err := r.balancer(ctx, object.Name)
+	parts, err := topology.Read(ctx, r.client, &object, r.DNS.Zone.Server)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	outcome := r.program(ctx, &object, balancer)
+	outcome := r.program(ctx, &object, parts)
 	stamp := condition.Stamp{Generation: object.Generation, Time: r.Clock.Now()}
 	before := object.DeepCopy()
 	object.Status.ObservedGeneration = object.Generation
+	if outcome.True {
+		object.Status.Applied = parts.Applied()
+	}
 	stamp.Set(&object.Status.Conditions, conditionReady, outcome)
 	err = patchStatus(ctx, r.client, before, &object)
-	if balancer != nil {
-		stamp.Generation = balancer.Generation
-		before := balancer.DeepCopy()
-		balancer.Status.ObservedGeneration = balancer.Generation
-		stamp.Set(&balancer.Status.Conditions, conditionReady, outcome)
-		err = errors.Join(err, client.IgnoreNotFound(patchStatus(ctx, r.client, before, balancer)))
+	for i := range parts.Balancers {
+		err = errors.Join(err, client.IgnoreNotFound(r.report(ctx, &parts.Balancers[i], outcome)))
 	}
 	if err != nil {
 		return settledAll(err)
@@ -90,6 +112,28 @@ func (r *networkReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		return ctrl.Result{RequeueAfter: retry}, nil
 	}
 	return ctrl.Result{RequeueAfter: resync}, nil
+}
+
+// report writes what became of a balancer. It writes the whole status, and asks for no
+// version: nobody else writes it, and where service after service changes the
+// spec, there would never be a moment to say what is programmed so far.
+func (r *networkReconciler) report(ctx context.Context, balancer *networkapi.LoadBalancer, outcome condition.Outcome) error {
+	status := balancer.Status.DeepCopy()
+	status.ObservedGeneration = balancer.Generation
+	if outcome.True {
+		status.Frontends = balancer.Spec.Programmed()
+	}
+	condition.Stamp{Generation: balancer.Generation, Time: r.Clock.Now()}.Set(&status.Conditions, conditionReady, outcome)
+	if equality.Semantic.DeepEqual(&balancer.Status, status) {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"status": map[string]any{
+		"observedGeneration": status.ObservedGeneration, "frontends": status.Frontends, "conditions": status.Conditions,
+	}})
+	if err != nil {
+		return fmt.Errorf("encoding the status of load balancer %s: %w", balancer.Name, err)
+	}
+	return r.client.Status().Patch(ctx, balancer, client.RawPatch(types.MergePatchType, patch))
 }
 
 // settledAll is settled for joined errors.
@@ -106,22 +150,8 @@ func settledAll(err error) (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: soon}, nil
 }
 
-func (r *networkReconciler) balancer(ctx context.Context, name string) (*networkapi.LoadBalancer, error) {
-	var balancer networkapi.LoadBalancer
-	err := r.client.Get(ctx, client.ObjectKey{Name: name}, &balancer)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the load balancer %s: %w", name, err)
-	}
-	return &balancer, nil
-}
-
-func (r *networkReconciler) program(
-	ctx context.Context, object *networkapi.VirtualNetwork, balancer *networkapi.LoadBalancer,
-) condition.Outcome {
-	desired, err := desiredNetwork(object, balancer)
+func (r *networkReconciler) program(ctx context.Context, object *networkapi.VirtualNetwork, parts topology.Parts) condition.Outcome {
+	desired, err := parts.Network(object.Spec.Current())
 	if err != nil {
 		return condition.Failed(err)
 	}
@@ -129,62 +159,6 @@ func (r *networkReconciler) program(
 		return condition.Failed(err)
 	}
 	return condition.True("programmed")
-}
-
-func desiredNetwork(object *networkapi.VirtualNetwork, balancer *networkapi.LoadBalancer) (network.Network, error) {
-	nodes, nodesErr := netip.ParsePrefix(object.Spec.NodeCIDR)
-	pods, podsErr := netip.ParsePrefix(object.Spec.PodCIDR)
-	outbound, outboundErr := netip.ParseAddr(object.Spec.OutboundAddress)
-	if err := errors.Join(nodesErr, podsErr, outboundErr); err != nil {
-		return network.Network{}, fmt.Errorf("reading the virtual network: %w", err)
-	}
-	desired := network.Network{ID: object.Spec.Incarnation, NodeRange: nodes, PodRange: pods, OutboundAddress: outbound}
-	for _, p := range object.Spec.Ports {
-		port, err := desiredPort(p)
-		if err != nil {
-			return network.Network{}, err
-		}
-		desired.Ports = append(desired.Ports, port)
-	}
-	if balancer == nil || !balancer.DeletionTimestamp.IsZero() {
-		return desired, nil
-	}
-	for _, f := range balancer.Spec.Frontends {
-		frontend, err := desiredFrontend(f)
-		if err != nil {
-			return network.Network{}, err
-		}
-		desired.Frontends = append(desired.Frontends, frontend)
-	}
-	return desired, nil
-}
-
-func desiredPort(p networkapi.Port) (network.Port, error) {
-	address, addressErr := netip.ParseAddr(p.Address)
-	pods, podsErr := netip.ParsePrefix(p.PodCIDR)
-	if err := errors.Join(addressErr, podsErr); err != nil {
-		return network.Port{}, fmt.Errorf("reading the port of machine %s: %w", p.MachineName, err)
-	}
-	return network.Port{ID: p.Incarnation, Address: address, PodRange: pods}, nil
-}
-
-func desiredFrontend(f networkapi.Frontend) (network.Frontend, error) {
-	address, err := netip.ParseAddr(f.Address)
-	if err != nil {
-		return network.Frontend{}, fmt.Errorf("reading the frontend of service %s: %w", f.Service, err)
-	}
-	desired := network.Frontend{Address: address}
-	for _, rule := range f.Rules {
-		desired.Rules = append(desired.Rules, network.Rule{Protocol: rule.Protocol, Port: uint16(rule.Port), NodePort: uint16(rule.NodePort)})
-	}
-	for _, b := range f.Backends {
-		backend, err := netip.ParseAddr(b)
-		if err != nil {
-			return network.Frontend{}, fmt.Errorf("reading the backends of service %s: %w", f.Service, err)
-		}
-		desired.Backends = append(desired.Backends, backend)
-	}
-	return desired, nil
 }
 
 func (r *networkReconciler) remove(ctx context.Context, object *networkapi.VirtualNetwork) (ctrl.Result, error) {

@@ -36,15 +36,16 @@ const (
 
 // surroundings are what a machine needs of other objects.
 type surroundings struct {
-	// incarnation names the cluster's virtual network and control plane.
+	// incarnation names the cluster's control plane.
 	incarnation string
 	network     containerservice.NetworkProfile
 	// address is the API server's.
 	address string
 	// nameserver resolves the install zone.
 	nameserver netip.Addr
-	// clusterCA verifies it.
+	// clusterCA verifies it; published is the authority that every namespace has.
 	clusterCA []byte
+	published string
 	// secret is the machine's own.
 	secret map[string][]byte
 }
@@ -66,7 +67,7 @@ func (r *machineReconciler) surroundings(ctx context.Context, object *containers
 	if err := r.get(ctx, key, &credentials, "the cluster's credentials"); err != nil {
 		return found, err
 	}
-	found.clusterCA = credentials.Data[pki.ClusterCACert]
+	found.clusterCA, found.published = credentials.Data[pki.ClusterCACert], credentials.Annotations[containerservice.AuthorityPublished]
 	key.Name = object.Name
 	if err := r.get(ctx, key, &own, "the machine's token"); err != nil {
 		return found, err
@@ -109,8 +110,8 @@ func desiredMachine(object *containerservice.Machine, cluster surroundings, arti
 
 func desiredNode(object *containerservice.Machine, cluster surroundings, artifacts release.Artifacts) (bootstrap.Node, error) {
 	address, addressErr := netip.ParseAddr(object.Spec.Address)
-	pods, podsErr := netip.ParsePrefix(object.Spec.PodCIDR)
-	clusterPods, clusterPodsErr := netip.ParsePrefix(cluster.network.PodCIDR)
+	pods, podsErr := podsOf(object)
+	clusterPods, clusterPodsErr := optionalRange(cluster.network.PodCIDR)
 	services, servicesErr := netip.ParsePrefix(cluster.network.ServiceCIDR)
 	dns, dnsErr := netip.ParseAddr(cluster.network.DNSServiceIP)
 	apiServer, apiServerErr := netip.ParseAddr(cluster.address)
@@ -118,7 +119,9 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 		return bootstrap.Node{}, fmt.Errorf("reading the addresses of machine and cluster: %w", err)
 	}
 	return bootstrap.Node{
-		Name: object.Spec.NodeName, Address: address, PodCIDR: pods, ClusterPodCIDR: clusterPods, ServiceCIDR: services, ClusterDNS: dns,
+		Name: object.Spec.NodeName, Address: address, PodCIDR: pods.routed, PodAddresses: pods.addresses, PodSubnet: pods.subnet,
+		BringsCNI:      cluster.network.Plugin == containerservice.NetworkPluginNone,
+		ClusterPodCIDR: clusterPods, ServiceCIDR: services, ClusterDNS: dns,
 		Nameserver: cluster.nameserver, MaxPods: int(object.Spec.MaxPods), Labels: nodeLabels(object, artifacts), Taints: object.Spec.Taints, ProviderID: object.Spec.ProviderID,
 		APIServer:           "https://" + netip.AddrPortFrom(apiServer, apiServerPort).String(),
 		KonnectivityAddress: netip.AddrPortFrom(apiServer, konnectivityPort).String(),
@@ -131,6 +134,38 @@ func desiredNode(object *containerservice.Machine, cluster surroundings, artifac
 		PauseImage:          artifacts.Images["pause"],
 		ImageArchives:       artifacts.ImageArchives,
 	}, nil
+}
+
+// machinePods are where a machine's pods have their addresses from.
+type machinePods struct {
+	// routed is the machine's own range; not valid where addresses are there.
+	routed netip.Prefix
+	// addresses are the machine's out of subnet.
+	addresses []netip.Addr
+	subnet    netip.Prefix
+}
+
+func podsOf(object *containerservice.Machine) (machinePods, error) {
+	var pods machinePods
+	var errs [2]error
+	pods.routed, errs[0] = optionalRange(object.Spec.PodCIDR)
+	pods.subnet, errs[1] = optionalRange(object.Spec.PodSubnetCIDR)
+	for _, text := range object.Spec.PodAddresses {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			return pods, err
+		}
+		pods.addresses = append(pods.addresses, address)
+	}
+	return pods, errors.Join(errs[:]...)
+}
+
+// optionalRange reads a range; one that is not there is not valid, and no error.
+func optionalRange(text string) (netip.Prefix, error) {
+	if text == "" {
+		return netip.Prefix{}, nil
+	}
+	return netip.ParsePrefix(text)
 }
 
 // imageLabel names the image that a node is of, as AKS has it. The add-ons go by it.

@@ -117,7 +117,8 @@ func (w *world) onHost(t *testing.T) {
 		ID: machineID, NodeName: "node", Size: machine.Size{CPUs: 2, MemoryMiB: 4096}, DiskGiB: 10, Image: "/image", IDRangeStart: 131072,
 	})
 	errNetwork := w.fabric.EnsureNetwork(t.Context(), network.Network{
-		ID: clusterID, NodeRange: netip.MustParsePrefix("10.224.0.0/16"), PodRange: netip.MustParsePrefix("10.244.0.0/16"), OutboundAddress: public.Next(),
+		ID: clusterID, AddressSpace: []netip.Prefix{netip.MustParsePrefix("10.224.0.0/16")},
+		Outbounds: []network.Outbound{{ID: clusterID, Addresses: []netip.Addr{public.Next()}}},
 	})
 	if err := errors.Join(errEdge, errEndpoint, errPlane, errMachine, errNetwork); err != nil {
 		t.Fatal(err)

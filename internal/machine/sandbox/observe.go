@@ -22,7 +22,8 @@ import (
 const maxStatus = 1 << 20
 
 // firstProcess finds the machine's first process: the one in the machine's
-// cgroup that is number 1 of the namespace below the host's. 0 if there is none.
+// cgroup that is number 1 of the namespace below the host's. 0 if there is none, or
+// only one that has not made the machine's network yet.
 func (p *Provider) firstProcess(id string) (int, error) {
 	pids, err := p.options.Cgroups.Processes(p.group(id))
 	if err != nil {
@@ -30,17 +31,60 @@ func (p *Provider) firstProcess(id string) (int, error) {
 	}
 	for _, pid := range pids {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		if ended(err) {
 			continue
 		}
 		if err != nil {
 			return 0, fmt.Errorf("looking at process %d: %w", pid, err)
 		}
-		if isFirst(status) {
-			return pid, nil
+		if !isFirst(status) {
+			continue
+		}
+		if owns, err := ownsNetwork(pid); err != nil || owns {
+			return pid, err
 		}
 	}
 	return 0, nil
+}
+
+// ownsNetwork says whether a process is in a network namespace that belongs to its
+// user namespace. That of a machine that is being born is the host's at first, and
+// would be left so by a launch that was cut off there: nothing may be attached to it.
+func ownsNetwork(pid int) (bool, error) {
+	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if ended(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking at the network of process %d: %w", pid, err)
+	}
+	defer network.Close()
+	fd, err := unix.IoctlRetInt(int(network.Fd()), unix.NS_GET_USERNS)
+	if errors.Is(err, unix.EPERM) {
+		return false, nil // it belongs to a namespace above this process's
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking whose the network of process %d is: %w", pid, err)
+	}
+	owner := os.NewFile(uintptr(fd), "owner")
+	defer owner.Close()
+	owning, err := owner.Stat()
+	if err != nil {
+		return false, fmt.Errorf("asking whose the network of process %d is: %w", pid, err)
+	}
+	own, err := os.Stat(fmt.Sprintf("/proc/%d/ns/user", pid))
+	if ended(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking at the user namespace of process %d: %w", pid, err)
+	}
+	return os.SameFile(own, owning), nil
+}
+
+// ended says whether reading of a process failed because it is no more.
+func ended(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
 // isFirst reads a /proc/<pid>/status. Pods have first processes too, but

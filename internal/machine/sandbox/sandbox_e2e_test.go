@@ -34,6 +34,8 @@ type report struct {
 	Secret, SecretMode                     string
 	Refused                                map[string]string
 	DiskMiB                                uint64
+	NetworkOwner                           int
+	Connections                            string
 }
 
 // host is a home with what machines are made of.

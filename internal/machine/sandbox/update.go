@@ -23,20 +23,19 @@ import (
 // components that go with them, which its supervisor picks up. A file that
 // did not change is left as it is: what is inside belongs to the machine. The
 // record is written last, so that a kill after any line is made up for by the next
-// look. Changed components alone are for the next start.
+// look. Changed components alone are for the next start, and so they are beside files
+// that only a start reads: a newer Berth restarts nothing where it need not.
 func (p *Provider) update(desired machine.Desired, first int) error {
 	record, err := inside.ReadRecord(p.dir(desired.ID))
 	if err != nil {
 		return err
 	}
-	changed := map[string]machine.File{}
-	for name, file := range desired.Files {
-		if known, there := record.Desired.Files[name]; !there || known.Mode != file.Mode || !bytes.Equal(known.Content, file.Content) {
-			changed[name] = file
-		}
-	}
+	changed, read := changedFiles(record.Desired.Files, desired.Files)
 	if len(changed) == 0 {
 		return nil
+	}
+	if !read {
+		desired.Components = record.Desired.Components
 	}
 	root, err := openRoot(first)
 	if err != nil {
@@ -58,6 +57,19 @@ func (p *Provider) update(desired machine.Desired, first int) error {
 	}
 	record.Desired = desired
 	return record.Write(p.dir(desired.ID))
+}
+
+// changedFiles are those that differ from what is known of a machine; read says
+// whether components that run read one of them.
+func changedFiles(known, desired map[string]machine.File) (changed map[string]machine.File, read bool) {
+	changed = map[string]machine.File{}
+	for name, file := range desired {
+		if before, there := known[name]; !there || before.Mode != file.Mode || !bytes.Equal(before.Content, file.Content) {
+			changed[name] = file
+			read = read || !file.AtStart
+		}
+	}
+	return changed, read
 }
 
 // replaceInside replaces a file of a machine at once. The tenant may have put

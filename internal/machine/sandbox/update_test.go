@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -50,5 +52,29 @@ func TestAFileOfAMachineIsReplacedAndNothingThatItLeadsTo(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Join(root, "pki"))
 	if err != nil || len(entries) != 1 {
 		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+func TestOnlyAFileThatIsReadLaterBringsChangedComponents(t *testing.T) {
+	known := map[string]machine.File{
+		"/config": {Mode: 0o644, Content: []byte("one")}, // as recorded before files told when they are read
+		"/token":  {Mode: 0o600, Content: []byte("one")},
+	}
+	for _, c := range []struct {
+		name    string
+		desired map[string]machine.File
+		changed []string
+		read    bool
+	}{
+		{"nothing", map[string]machine.File{"/config": {Mode: 0o644, Content: []byte("one"), AtStart: true}, "/token": known["/token"]}, nil, false},
+		{"a configuration", map[string]machine.File{"/config": {Mode: 0o644, Content: []byte("two"), AtStart: true}, "/token": known["/token"]}, []string{"/config"}, false},
+		{"a mode", map[string]machine.File{"/token": {Mode: 0o640, Content: []byte("one")}}, []string{"/token"}, true},
+		{"a new file", map[string]machine.File{"/key": {Mode: 0o600}}, []string{"/key"}, true},
+		{"both", map[string]machine.File{"/config": {Mode: 0o644, AtStart: true}, "/token": {Mode: 0o600}}, []string{"/config", "/token"}, true},
+	} {
+		changed, read := changedFiles(known, c.desired)
+		if got := slices.Sorted(maps.Keys(changed)); !slices.Equal(got, c.changed) || read != c.read {
+			t.Errorf("%s: %q changed, read %v", c.name, got, read)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"berth.dev/berth/internal/machine/sandbox/netfilter"
 	"berth.dev/berth/internal/supervise"
 )
 
@@ -18,6 +19,8 @@ import (
 const (
 	recordFD = 3
 	reportFD = 4
+	// socketsFD is where the launcher raises the machine's netfilter sockets.
+	socketsFD = 5
 )
 
 // boot is the machine's first process. It ends with the supervisor, and the
@@ -26,7 +29,12 @@ func boot(ctx context.Context) error {
 	input, report := os.NewFile(recordFD, "record"), os.NewFile(reportFD, "report")
 	unix.CloseOnExec(recordFD)
 	unix.CloseOnExec(reportFD)
-	if err := setUp(input); err != nil {
+	unix.CloseOnExec(socketsFD)
+	sockets, err := netfilter.Open(os.NewFile(socketsFD, "sockets"))
+	if err == nil {
+		err = setUp(input)
+	}
+	if err != nil {
 		_, reportErr := fmt.Fprintln(report, err)
 		return errors.Join(err, reportErr)
 	}
@@ -36,7 +44,21 @@ func boot(ctx context.Context) error {
 	if err := report.Close(); err != nil {
 		return err
 	}
-	return supervise.Run(ctx, SuperviseDir)
+	if len(sockets) == 0 {
+		return supervise.Run(ctx, SuperviseDir)
+	}
+	lending, stop := context.WithCancel(ctx)
+	lent := make(chan error, 1)
+	go func() {
+		err := netfilter.Serve(lending, netfilter.SocketFile, sockets)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err) // now: the machine goes on without
+		}
+		lent <- err
+	}()
+	err = supervise.Run(ctx, SuperviseDir)
+	stop()
+	return errors.Join(err, <-lent)
 }
 
 // setUp makes the machine out of the namespaces that it starts in.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth.dev/berth/internal/cgroup"
+	"berth.dev/berth/internal/machine/sandbox/netfilter"
 )
 
 // launchTimeout ends a launch that hangs; the next Ensure begins a new one.
@@ -71,23 +72,43 @@ func startBoot(ctx context.Context, record Record) error {
 	}
 	defer result.Close()
 
+	sockets, offered, err := socketPair()
+	if err != nil {
+		return errors.Join(err, input.Close(), report.Close())
+	}
 	boot := exec.Command(program, "machine", "boot")
 	boot.Env = []string{}
-	boot.ExtraFiles = []*os.File{input, report}
+	boot.ExtraFiles = []*os.File{input, report, offered}
 	boot.SysProcAttr = bootAttributes(record.Desired.IDRangeStart)
 	err = asOwner(record.Desired.IDRangeStart, boot.Start)
 	input.Close()
 	report.Close()
+	offered.Close()
+	if err != nil {
+		sockets.Close()
+	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EUSERS) {
 		return fmt.Errorf("starting the first process: the host has no user namespace left (user.max_user_namespaces): %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("starting the first process in its namespaces: %w", err)
 	}
+	if err := netfilter.Raise(sockets); err != nil {
+		fmt.Fprintln(os.Stderr, err) // the machine goes on without, or handOver tells why it does not
+	}
 	if err := handOver(ctx, output, result, data); err != nil {
 		return errors.Join(err, boot.Process.Kill())
 	}
 	return nil
+}
+
+// socketPair are the two ends of a connection between processes.
+func socketPair() (near, far *os.File, err error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connecting to the first process: %w", err)
+	}
+	return os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far"), nil
 }
 
 // handOver gives boot its record and reads what boot says: "ok", or an error.
@@ -116,11 +137,16 @@ func handOver(ctx context.Context, output, result *os.File, data []byte) error {
 	}
 }
 
-// bootAttributes are the namespaces of a machine.
+// bootAttributes are the namespaces of a machine. The network's is made last, once
+// the ids are mapped and before the program runs: the kernel gives the files below
+// /proc/net to who is root of it when it is made, or to nobody inside if there are
+// no ids yet. Until then the process is in the host's, and firstProcess of package
+// sandbox does not count it.
 func bootAttributes(start int) *syscall.SysProcAttr {
 	attributes := mapped(start)
 	attributes.Cloneflags |= unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS |
-		unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP | unix.CLONE_NEWNET
+		unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP
+	attributes.Unshareflags = unix.CLONE_NEWNET
 	attributes.Setsid = true
 	return attributes
 }

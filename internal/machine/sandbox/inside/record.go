@@ -10,7 +10,7 @@
 //	        mount appears on the host: joins the machine's cgroup, attaches the
 //	        disk, lays the writable layer over the node image, starts boot, and ends.
 //	boot    the machine's first process, in new user, mount, pid, uts, ipc,
-//	        cgroup and network namespaces: pivots into the machine's root,
+//	        cgroup and, last, network namespaces: pivots into the machine's root,
 //	        mounts what a machine has, and becomes the supervisor of its components.
 //
 // Once boot lives, its mount namespace is the only holder of the mounts and

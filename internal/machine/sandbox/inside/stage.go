@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"berth.dev/berth/internal/machine/sandbox/netfilter"
 )
 
 // The staging directory, a tmpfs:
@@ -156,9 +158,9 @@ func mountImage(ctx context.Context, record Record, target string) error {
 }
 
 // lend puts the host's programs, archives and plugins into the staging
-// directory, read-only.
+// directory, read-only, and this program as the front of nft.
 func lend(record Record) error {
-	files := map[string]string{}
+	files := map[string]string{filepath.Join(stagedBin, netfilter.Program): program}
 	for name, path := range record.Desired.Binaries {
 		files[filepath.Join(stagedBin, filepath.Base(name))] = path
 	}

@@ -36,6 +36,10 @@ type Report struct {
 	Refused    map[string]string
 	DiskMiB    uint64
 	Inotify    int
+	// NetworkOwner is who the kernel says that the files below /proc/net belong to.
+	NetworkOwner int
+	// Connections is why the table of connections could not be read; empty if it could.
+	Connections string
 }
 
 const dir = "/var/probe"
@@ -112,7 +116,13 @@ func look(hostFile string) (Report, error) {
 	if err := unix.Statfs("/", &disk); err != nil {
 		return Report{}, err
 	}
+	var network unix.Stat_t
+	if err := unix.Stat("/proc/net/dev", &network); err != nil {
+		return Report{}, err
+	}
+	_, connectionsErr := os.ReadFile("/proc/net/nf_conntrack")
 	return Report{
+		NetworkOwner: int(network.Uid), Connections: say(connectionsErr),
 		Starts: len(starts), UID: os.Getuid(), PID: os.Getpid(), Hostname: hostname,
 		Processors: strings.Count(read("/proc/cpuinfo"), "processor\t"),
 		Online:     read("/sys/devices/system/cpu/online"),
@@ -125,14 +135,15 @@ func look(hostFile string) (Report, error) {
 	}, nil
 }
 
+func say(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 // refused tries what a machine must not be able to do; an empty answer means that it could.
 func refused() map[string]string {
-	say := func(err error) string {
-		if err == nil {
-			return ""
-		}
-		return err.Error()
-	}
 	write := func(path string) error {
 		file, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err == nil {
