@@ -45,7 +45,7 @@ type Values struct {
 	DNSServiceIP string
 	// CoreDNSImage is the reference under which the nodes have CoreDNS's image.
 	CoreDNSImage string
-	// CoreDNSReplicas is 1, or 2 where more than one node can take them.
+	// CoreDNSReplicas is how many servers the DNS has.
 	CoreDNSReplicas int
 	// MetricsServerImage is the reference under which the nodes have
 	// metrics-server's image; empty for a cluster without such nodes, where an API

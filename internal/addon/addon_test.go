@@ -2,12 +2,14 @@ package addon
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -82,10 +84,44 @@ func TestQueriesAreForwardedOnlyWhereThereIsSomeoneToAsk(t *testing.T) {
 	}
 }
 
+func TestTheDNSReadsWhatTheClustersPeopleAddAndTheNamesOfNodes(t *testing.T) {
+	objects, err := Render(values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	corefile, _, _ := unstructured.NestedString(find(t, objects, "ConfigMap", "coredns").Object, "data", "Corefile")
+	server, beside, found := strings.Cut(corefile, "\n}\n")
+	if !found || !strings.Contains(server, "import custom/*.override") || !strings.Contains(server, "hosts /etc/coredns/nodes/hosts") ||
+		!strings.Contains(beside, "import custom/*.server") {
+		t.Fatalf("the Corefile is\n%s", corefile)
+	}
+	if custom := find(t, objects, "ConfigMap", "coredns-custom"); custom.GetLabels()[modeLabel] != ensureExists || custom.Object["data"] != nil {
+		t.Errorf("coredns-custom is not the cluster's own: %v", custom.Object)
+	}
+	names := NodeNames([]NodeName{
+		{"aks-nodepool1-12345678-vmss000001", netip.MustParseAddr("10.224.0.5")}, {"aks-nodepool1-12345678-vmss000000", netip.MustParseAddr("10.224.0.4")},
+	})
+	hosts, _, _ := unstructured.NestedString(names.Object, "data", "hosts")
+	if hosts != "10.224.0.4 aks-nodepool1-12345678-vmss000000\n10.224.0.5 aks-nodepool1-12345678-vmss000001\n" {
+		t.Errorf("the names of nodes are\n%s", hosts)
+	}
+}
+
+func TestAClusterOfOneNodeCanBeDrainedOfItsDNS(t *testing.T) {
+	objects, err := Render(values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	budget := find(t, objects, "PodDisruptionBudget", "coredns-pdb")
+	if n, _, _ := unstructured.NestedInt64(budget.Object, "spec", "maxUnavailable"); n != 1 {
+		t.Errorf("the budget is %v", budget.Object["spec"])
+	}
+}
+
 func TestApplyingKeepsWhatOthersWrote(t *testing.T) {
 	ctx := context.Background()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, appsv1.AddToScheme, discoveryv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, appsv1.AddToScheme, discoveryv1.AddToScheme, policyv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}

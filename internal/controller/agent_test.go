@@ -13,6 +13,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +40,9 @@ func (w *world) agent() (changed bool) {
 	must(w.t, w.api.List(ctx, &planes))
 	for i := range planes.Items {
 		plane := &planes.Items[i]
+		if plane.Spec.HostName == "" {
+			continue
+		}
 		changed = w.observe(plane, containerservicev1.ControlPlaneFinalizer, &plane.Status.ObservedGeneration, func() {
 			if w.powered(plane, plane.Spec.PowerState, &plane.Status.Conditions, containerservicev1.ConditionReady) {
 				if plane.Status.EncryptionKeyName = plane.Spec.EncryptionKeyName; w.rewritesNothing {
@@ -62,6 +66,7 @@ func (w *world) agent() (changed bool) {
 	for i := range balancers.Items {
 		balancer := &balancers.Items[i]
 		changed = w.observe(balancer, "", &balancer.Status.ObservedGeneration, func() {
+			balancer.Status.Frontends = balancer.Spec.Programmed()
 			w.setTrue(balancer, &balancer.Status.Conditions, "Ready")
 		}) || changed
 	}
@@ -83,8 +88,31 @@ func (w *world) agent() (changed bool) {
 			w.powered(machine, machine.Spec.PowerState, &machine.Status.Conditions,
 				containerservicev1.ConditionProvisioned, containerservicev1.ConditionNetworked)
 		}) || changed
+		changed = w.looked(machine) || changed
 	}
 	return changed
+}
+
+// looked tells, as the host agent does, which volumes lack an authority that is
+// published; those of behind never hold it.
+func (w *world) looked(machine *containerservicev1.Machine) bool {
+	w.t.Helper()
+	cluster := &containerservicev1.ManagedCluster{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.ClusterName}}
+	if machine.DeletionTimestamp != nil || machine.Spec.PowerState == meta.PowerStopped || !w.exists(cluster) {
+		return false
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: naming.SystemNamespace, Name: naming.Credentials(cluster.Spec.Incarnation)}}
+	if !w.exists(secret) || len(pki.AuthorityIDs(secret.Data[pki.ClusterCACert])) < 2 {
+		return false
+	}
+	published := secret.Annotations[containerservicev1.AuthorityPublished]
+	found := &containerservicev1.BundleStatus{Authority: published, Behind: w.behind}
+	if published != pki.AuthorityID(secret.Data[pki.ClusterCACert]) || equality.Semantic.DeepEqual(machine.Status.Bundles, found) {
+		return false
+	}
+	machine.Status.Bundles = found
+	w.settled(w.api.Status().Update(context.Background(), machine))
+	return true
 }
 
 // reanchor begins anew, as the host agent does, what a clock that was set back
@@ -210,7 +238,7 @@ func (w *world) join(api client.Client, machine *containerservicev1.Machine) boo
 		}))
 	case clientRequest == nil:
 		return false
-	case w.sign(api, authority, clientRequest), w.sign(api, authority, serving):
+	case w.sign(api, authority, clientRequest), !w.servingUnsigned && w.sign(api, authority, serving):
 	case len(clientRequest.Status.Certificate) > 0 && nodeErr != nil:
 		must(w.t, api.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: machine.Spec.NodeName}, Status: corev1.NodeStatus{
 			Conditions: []corev1.NodeCondition{w.alive()},

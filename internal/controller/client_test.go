@@ -27,6 +27,8 @@ func must(t *testing.T, err error) {
 // used up: what was written stays, nothing more is written.
 func (w *world) counted(c client.WithWatch) client.WithWatch {
 	pay := func(write func() error) error {
+		w.paying.Lock()
+		defer w.paying.Unlock()
 		if w.budget == 0 {
 			return errKilled
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	meta "berth.dev/berth/api/meta/v1alpha1"
@@ -84,6 +85,19 @@ func stories() map[string]story {
 				w.withdraw("web")
 			},
 			check: func(w *world) { w.consistent("demo", 2); w.withdrawn("web") },
+		},
+		"turn a service from public to internal": {
+			before: func(w *world) { two(w); w.expose("web") },
+			event:  func(w *world) { w.turnInternal("web") },
+			check: func(w *world) {
+				if at := w.answersOn("web"); at != "10.224.0.6" || !slices.Equal(w.internals(), []string{"10.224.0.6"}) {
+					w.t.Fatalf("it answers on %q, internal addresses %v", at, w.internals())
+				}
+				w.withdraw("web")
+				w.live()
+				w.withdrawn("web")
+				w.consistent("demo", 2)
+			},
 		},
 	}
 }

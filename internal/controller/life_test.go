@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,7 +25,12 @@ import (
 // desired state with the operation that asked for it.
 func (w *world) put(name string, count int32) {
 	w.t.Helper()
-	w.create(&containerservicev1.ManagedCluster{
+	w.create(w.fresh(name, count))
+}
+
+// fresh is such a cluster.
+func (w *world) fresh(name string, count int32) *containerservicev1.ManagedCluster {
+	return &containerservicev1.ManagedCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-of-" + name)},
 		Spec: containerservicev1.ManagedClusterSpec{
 			SubscriptionID: "22222222-2222-2222-2222-222222222222", ResourceGroup: "Group", Name: name,
@@ -41,7 +48,7 @@ func (w *world) put(name string, count int32) {
 			}},
 			Operations: []meta.RunningOperation{w.running(meta.ScopeCluster, "create-"+name, meta.VerbCreate, 1)},
 		},
-	})
+	}
 }
 
 func (w *world) running(scope, id string, verb meta.Verb, generation int64) meta.RunningOperation {
@@ -199,6 +206,25 @@ func TestAClusterIsMadeScaledAndDeletedAndLeavesNothing(t *testing.T) {
 	if got := w.counts(); got != nothing {
 		t.Fatalf("left over: %s", got)
 	}
+}
+
+func TestANodeWhoseLogsNobodyCouldReadYetIsAwaited(t *testing.T) {
+	w := newWorld(t)
+	w.servingUnsigned = true
+	w.put("demo", 1)
+	w.live()
+	told := w.machines()[0].Status.Conditions
+	ready := apimeta.FindStatusCondition(told, containerservicev1.ConditionReady)
+	if !containerservicev1.ConditionTrue(told, containerservicev1.ConditionNodeReady) || ready.Status == metav1.ConditionTrue ||
+		!strings.Contains(ready.Message, "serving certificate") {
+		t.Errorf("without a serving certificate the machine tells %+v", told)
+	}
+	if running := w.cluster("demo").Spec.Operations; len(running) != 1 {
+		t.Errorf("the operation has ended without the node: %+v", running)
+	}
+	w.servingUnsigned = false
+	w.live()
+	w.consistent("demo", 1)
 }
 
 func TestOnceABootstrappedNodeHasItsCertificatesItsTokenIsGone(t *testing.T) {

@@ -85,7 +85,7 @@ func TestAQueuedOperationThatIsRefusedWhenItsTurnComesSaysWhy(t *testing.T) {
 	delete(w.protected, "web")
 	w.live()
 	w.ended("first", meta.OperationSucceeded)
-	for id, want := range map[string]string{"too-many": "room for 256 nodes", "unreadable": "a string"} {
+	for id, want := range map[string]string{"too-many": "Pre-allocated IPs 112640 exceeds IPs available 65536", "unreadable": "a string"} {
 		w.ended(id, meta.OperationFailed)
 		if record, _, _ := w.history.Get(id); record.Failure == nil || !strings.Contains(record.Failure.Message, want) {
 			t.Errorf("%s: %+v does not say %q", id, record.Failure, want)

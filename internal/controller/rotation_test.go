@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
@@ -184,6 +185,42 @@ func TestTheOldAuthoritiesStayUntilEveryNamespaceHasTheNew(t *testing.T) {
 	w.rotated(before, pki.StageSettled)
 }
 
+func TestTheOldAuthoritiesStayUntilPodsHaveTheNewMounted(t *testing.T) {
+	w := demo(t, 1)
+	before := w.stored()
+	pod := func(name, source string) *corev1.Pod {
+		volume := corev1.Volume{Name: "bundle", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			Sources: []corev1.VolumeProjection{{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: source}}}},
+		}}}
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name + "-uid")},
+			Spec:       corev1.PodSpec{NodeName: w.node().Name, Volumes: []corev1.Volume{volume}},
+		}
+	}
+	for _, made := range []*corev1.Pod{pod("slow", "kube-root-ca.crt"), pod("copy", "a-copy-of-it")} {
+		must(t, w.tenantOf("demo").Create(context.Background(), made))
+	}
+	copied := containerservicev1.BundleBehind{PodUID: "copy-uid", Volume: "bundle"}
+	gone := containerservicev1.BundleBehind{PodUID: "gone-uid", Volume: "bundle"}
+	w.behind = []containerservicev1.BundleBehind{{PodUID: "slow-uid", Volume: "bundle"}, copied, gone}
+	w.rotate("rotate", containerservicev1.RotateAuthorities, meta.VerbRotateCertificates, 0)
+	w.live()
+	w.ended("rotate", meta.OperationSucceeded)
+	w.clock.SetTime(w.clock.Now().Add(time.Minute))
+	w.live()
+	w.rotated(before, pki.StageSwitched)
+	retired := apimeta.FindStatusCondition(w.cluster("demo").Status.Conditions, containerservicev1.ConditionPredecessorsRetired)
+	if retired == nil || retired.Status == metav1.ConditionTrue || !strings.HasSuffix(retired.Message, "in default/slow") {
+		t.Errorf("nobody is told what is waited for: %+v", retired)
+	}
+	w.behind = []containerservicev1.BundleBehind{copied, gone}
+	w.clock.SetTime(w.clock.Now().Add(time.Minute))
+	w.live()
+	w.clock.SetTime(w.clock.Now().Add(time.Minute))
+	w.live()
+	w.rotated(before, pki.StageSettled)
+}
+
 func TestARotationRightAfterAnotherRetiresWhatThatOneReplaced(t *testing.T) {
 	w := demo(t, 1)
 	w.rotate("first", containerservicev1.RotateAuthorities, meta.VerbRotateCertificates, 24*time.Hour)
@@ -259,6 +296,31 @@ func TestAnAbortedRotationGoesOnWithTheNext(t *testing.T) {
 	w.live()
 	w.ended("second", meta.OperationSucceeded)
 	w.rotated(before, pki.StageSettled)
+}
+
+func TestANodeWhoseCertificatesEndedHasItsTokenAgainUntilItGotOthers(t *testing.T) {
+	w := demo(t, 1)
+	token := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "kube-system", Name: "bootstrap-token-" + w.machines()[0].Spec.BootstrapTokenID,
+	}}
+	ended := func(is bool) {
+		t.Helper()
+		machine := w.machines()[0]
+		machine.Status.CertificatesEnded = is // as its host sees it
+		must(t, w.api.Status().Update(context.Background(), &machine))
+		w.live()
+		machine = w.machines()[0]
+		err := w.tenantOf("demo").Get(context.Background(), client.ObjectKeyFromObject(token), token)
+		if there := err == nil; there != is || machine.NeedsToken() != is {
+			t.Fatalf("ended %t: the token is there %t, it needs it %t: %+v", is, there, machine.NeedsToken(), machine.Status.Conditions)
+		}
+	}
+	ended(true)
+	told := apimeta.FindStatusCondition(w.machines()[0].Status.Conditions, containerservicev1.ConditionBootstrapped)
+	if told == nil || told.Reason != "CertificatesEnded" {
+		t.Errorf("nobody is told why: %+v", told)
+	}
+	ended(false)
 }
 
 func TestCertificatesAreRenewedBeforeTheyExpireAndAfterALongSleep(t *testing.T) {

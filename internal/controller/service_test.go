@@ -95,6 +95,38 @@ func TestAServiceGetsAnAddressOnceItIsProgrammed(t *testing.T) {
 	w.consistent("demo", 2)
 }
 
+func TestAServiceWaitsForItsOwnFrontendAndNotForThoseThatAreWrittenAfterIt(t *testing.T) {
+	w := demo(t, 1)
+	w.hostDown = true
+	w.expose("first")
+	w.hostDown = false
+	w.agent() // and from here on the host is behind
+	w.hostDown = true
+	w.expose("second")
+	if len(w.frontends()) != 2 {
+		t.Fatalf("frontends: %+v", w.frontends())
+	}
+	for name, want := range map[string]int{"first": 1, "second": 0} {
+		if found, _ := w.service(name); len(found.Status.LoadBalancer.Ingress) != want {
+			t.Errorf("service %s: ingress %+v, want %d", name, found.Status.LoadBalancer.Ingress, want)
+		}
+	}
+	w.withdraw("first")
+	w.live()
+	if _, found := w.service("first"); !found {
+		t.Error("it was let go of while the host served it")
+	}
+	w.hostDown = false
+	w.live()
+	if _, found := w.service("first"); found || w.answersOn("second") == "" || len(w.frontends()) != 1 {
+		t.Errorf("the first is there: %v; the second answers on %q; frontends %+v", found, w.answersOn("second"), w.frontends())
+	}
+	w.withdraw("second")
+	w.live()
+	w.withdrawn("second")
+	w.consistent("demo", 1)
+}
+
 func TestAServiceWhoseFinalizerWasRemovedByForceLeaksNoAddress(t *testing.T) {
 	w := demo(t, 1)
 	w.expose("web")
@@ -109,12 +141,25 @@ func TestAServiceWhoseFinalizerWasRemovedByForceLeaksNoAddress(t *testing.T) {
 
 func TestAServiceThatCannotBeBalancedIsRefusedWithAnEvent(t *testing.T) {
 	for name, spoil := range map[string]func(*corev1.Service){
-		"SCTP":           func(s *corev1.Service) { s.Spec.Ports[0].Protocol = corev1.ProtocolSCTP },
-		"source ranges":  func(s *corev1.Service) { s.Spec.LoadBalancerSourceRanges = []string{"10.0.0.0/8"} },
-		"an own address": func(s *corev1.Service) { s.Spec.LoadBalancerIP = "198.18.0.99" },
-		"IPv6 alone":     func(s *corev1.Service) { s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol} },
-		"an internal balancer": func(s *corev1.Service) {
-			s.Annotations = map[string]string{"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
+		"SCTP":              func(s *corev1.Service) { s.Spec.Ports[0].Protocol = corev1.ProtocolSCTP },
+		"IPv6 ranges":       func(s *corev1.Service) { s.Spec.LoadBalancerSourceRanges = []string{"fd00::/8"} },
+		"another's address": func(s *corev1.Service) { s.Spec.LoadBalancerIP = "198.18.0.99" },
+		"IPv6 alone":        func(s *corev1.Service) { s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol} },
+		"an idle timeout out of bounds": func(s *corev1.Service) {
+			s.Annotations = map[string]string{"service.beta.kubernetes.io/azure-load-balancer-tcp-idle-timeout": "3"}
+		},
+		"an annotation that would close it": func(s *corev1.Service) {
+			s.Annotations = map[string]string{"service.beta.kubernetes.io/azure-allowed-service-tags": "AzureCloud"}
+		},
+		"a subnet that is not there": func(s *corev1.Service) {
+			s.Annotations = map[string]string{
+				"service.beta.kubernetes.io/azure-load-balancer-internal": "true", "service.beta.kubernetes.io/azure-load-balancer-internal-subnet": "no-such",
+			}
+		},
+		"a node's address": func(s *corev1.Service) {
+			s.Annotations = map[string]string{
+				"service.beta.kubernetes.io/azure-load-balancer-internal": "true", "service.beta.kubernetes.io/azure-load-balancer-ipv4": "10.224.0.4",
+			}
 		},
 		"no node ports": func(s *corev1.Service) { s.Spec.AllocateLoadBalancerNodePorts = new(bool) },
 	} {

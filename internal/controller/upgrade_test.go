@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,8 @@ func (w *world) runs(plane *containerservicev1.ControlPlane) {
 		return
 	}
 	plane.Status.Version, plane.Status.EmulatedVersion = plane.Spec.KubernetesVersion, plane.Spec.EmulatedVersion
+	plane.Status.Server = "kube-apiserver/" + plane.Spec.KubernetesVersion + "/" + plane.Spec.EmulatedVersion
+	plane.Status.Components = []containerservicev1.ComponentStatus{{Name: "kube-controller-manager", PID: int32(plane.Generation) + 1}}
 	plane.Status.VersionSince, plane.Status.HealthySince, plane.Status.UnhealthySince = &now, &now, nil
 }
 
@@ -154,6 +157,11 @@ func TestAnUpgradeOfTheControlPlaneAloneEndsWhileItEmulatesAndIsLiftedAfterTheSo
 	w.emulates("1.36.3", "")
 	w.poolRuns("1.35.4")
 	w.consistent("demo", 1)
+	for _, server := range []string{"kube-apiserver/1.36.3/1.35", "kube-apiserver/1.36.3/"} {
+		if !slices.Contains(w.dialed, server) {
+			t.Errorf("nobody connected to %s: a watch that goes over to it misses what its nodes ask for; %q", server, w.dialed)
+		}
+	}
 }
 
 func TestAPatchIsUpgradedWithoutEmulationAndBeforeItsPools(t *testing.T) {

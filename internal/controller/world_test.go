@@ -12,9 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
-	clienttesting "k8s.io/client-go/testing"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -30,6 +28,8 @@ import (
 	"berth.dev/berth/internal/controller/autoupgrade"
 	"berth.dev/berth/internal/controller/backupschedule"
 	"berth.dev/berth/internal/controller/certificate"
+	"berth.dev/berth/internal/controller/cloudnode"
+	"berth.dev/berth/internal/controller/fleet"
 	"berth.dev/berth/internal/controller/machine"
 	"berth.dev/berth/internal/controller/managedcluster"
 	"berth.dev/berth/internal/controller/managedidentity"
@@ -40,6 +40,7 @@ import (
 	"berth.dev/berth/internal/controller/resourcegroup"
 	"berth.dev/berth/internal/controller/service"
 	"berth.dev/berth/internal/history"
+	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/rp/containerservice"
@@ -70,17 +71,29 @@ type world struct {
 	nodeImage string
 	// sickNodes are the versions whose nodes do not come up.
 	sickNodes map[string]bool
+	// servingUnsigned is true while no kubelet gets a serving certificate.
+	servingUnsigned bool
 	// hostDown stops the host agent, kubeletsDown the kubelets.
 	hostDown, kubeletsDown bool
+	// unfollowed stops the tenants' controllers of endpoints.
+	unfollowed bool
+	// prestarted is how many control planes are to wait for a cluster.
+	prestarted int
 	// rewritesNothing lets the host agent encrypt nothing anew.
 	rewritesNothing bool
+	// behind are the volumes that the host agent sees without a new authority.
+	behind []containerservicev1.BundleBehind
 
+	// paying is held for each write: a controller may do several at a time.
+	paying sync.Mutex
 	// writes counts what the controllers wrote; budget is what they may still
 	// write before they are killed, negative for ever.
 	writes, budget int
 
 	registry *tenant.Registry
-	loops    []loop
+	// dialed are the servers that the registry connected to.
+	dialed []string
+	loops  []loop
 }
 
 // loop is one controller with the kind that it is called for.
@@ -143,12 +156,12 @@ func newWorld(t *testing.T) *world {
 		tenants: map[string]client.WithWatch{}, protected: map[string]string{}, sickNodes: map[string]bool{}, history: &memory{records: map[string]history.Record{}},
 	}
 	// the fakes need not track who owns which field, which is slow: package addon tests that
-	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
-	w.api = w.dated(generations(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker).WithStatusSubresource(
+	objects := newStore(scheme)
+	w.api = w.dated(generations(objects.read(fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(objects).WithIndex(&containerservicev1.Machine{}, fleet.ClusterField, fleet.ClusterOf).WithStatusSubresource(
 		&containerservicev1.ManagedCluster{}, &containerservicev1.AgentPool{}, &containerservicev1.Machine{},
 		&containerservicev1.ControlPlane{}, &containerservicev1.Backup{}, &containerservicev1.BackupSchedule{}, &networkv1.VirtualNetwork{}, &networkv1.LoadBalancer{},
 		&resourcesv1.ResourceGroup{}, &resourcesv1.Operation{},
-	).Build()))
+	).Build())))
 	w.create(&hostv1.Host{
 		ObjectMeta: metav1.ObjectMeta{Name: "local"},
 		Spec:       hostv1.HostSpec{CPUOvercommit: 8, MemoryOvercommit: 2, PublicRange: "198.18.0.0/20"},
@@ -165,6 +178,7 @@ func (w *world) start() {
 		w.registry.Close()
 	}
 	w.registry = tenant.NewRegistry(func(e tenant.Endpoint) (tenant.Connection, error) {
+		w.dialed = append(w.dialed, e.Server)
 		return tenant.Connection{Client: w.counted(w.tenantAPI(e.Address))}, nil
 	})
 	w.t.Cleanup(w.registry.Close)
@@ -179,7 +193,8 @@ func (w *world) start() {
 		{"agentpool", &containerservicev1.AgentPoolList{}, agentpool.NewController(c, c, w.clock).Reconcile},
 		{"machine", &containerservicev1.MachineList{}, machine.NewController(machine.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry}).Reconcile},
 		{"certificate", &containerservicev1.ManagedClusterList{}, certificate.NewController(c, w.clock, w.registry).Reconcile},
-		{"service", &containerservicev1.ManagedClusterList{}, service.NewController(service.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry}).Reconcile},
+		{"service", &containerservicev1.ManagedClusterList{}, service.NewController(service.Config{Client: c, Reader: c, Clock: w.clock, Tenants: w.registry, Permissions: identity.Permissions{Reader: c}}).Reconcile},
+		{"cloudnode", &containerservicev1.ManagedClusterList{}, cloudnode.NewController(c, c, w.registry).Reconcile},
 		{"managedidentity", &managedidentityv1.UserAssignedIdentityList{}, managedidentity.NewController(c, c).Reconcile},
 		{"autoupgrade", &containerservicev1.ManagedClusterList{}, autoupgrade.NewController(autoupgrade.Config{Client: c, Reader: c, Clock: w.clock, Runner: w.upgrades(c)}).Reconcile},
 		{"resourcegroup", &resourcesv1.ResourceGroupList{}, resourcegroup.NewController(c, c, w.clock).Reconcile},
@@ -191,6 +206,7 @@ func (w *world) start() {
 			Client: c, Clock: w.clock, Runner: w.images(c), Image: func() string { return w.nodeImage },
 		}).Reconcile},
 		{"powerschedule", &containerservicev1.ManagedClusterList{}, powerschedule.NewController(c, w.clock, w.runner(c)).Reconcile},
+		{"prestarted", &hostv1.HostList{}, w.pool(c).Reconcile},
 		{"backupschedule", &containerservicev1.BackupScheduleList{}, backupschedule.NewController(c, w.clock, w.keeper(c)).Reconcile},
 	}
 }
@@ -208,6 +224,7 @@ func (w *world) settle() error {
 		}
 		changed := w.agent()
 		changed = w.kubelets() || changed
+		changed = w.follow() || changed
 		changed = w.backups() || changed
 		if w.writes == before && !changed {
 			return nil
@@ -246,12 +263,12 @@ func (w *world) tenantAPI(address string) client.WithWatch {
 	if w.tenants[address] == nil {
 		scheme, err := tenant.Scheme()
 		must(w.t, err)
-		tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
-		w.tenants[address] = w.budgeted(applied(fake.NewClientBuilder().WithScheme(scheme).
-			WithObjectTracker(tracker).WithRESTMapper(tenant.Mapper()).
+		objects := newStore(scheme)
+		w.tenants[address] = w.budgeted(applied(objects.read(fake.NewClientBuilder().WithScheme(scheme).
+			WithObjectTracker(objects).WithRESTMapper(tenant.Mapper()).
 			WithIndex(&corev1.Pod{}, "spec.nodeName", nodeOf).
 			WithIndex(&corev1.ConfigMap{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
-			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build()))
+			WithStatusSubresource(&corev1.Node{}, &corev1.Service{}, &certificatesv1.CertificateSigningRequest{}).Build())))
 	}
 	return w.tenants[address]
 }

@@ -1,20 +1,25 @@
 package preflight
 
 import (
+	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/google/nftables"
 
 	"berth.dev/berth/internal/network"
 )
 
-// host is where checks look for the kernel's files; tests have a root of their own.
+// host is where checks look for the kernel's files, and how they make a user
+// namespace; tests have a root of their own.
 type host struct {
-	root string
+	root          string
+	makeNamespace func() error
 }
 
 func (h host) read(path string) string {
@@ -105,7 +110,32 @@ func (h host) userNamespaces() Finding {
 	case known && limit < 64:
 		return warning(name, "sysctl -w user.max_user_namespaces=15000", "only %d are allowed: as many machines can run", limit)
 	}
+	if err := h.makeNamespace(); err != nil {
+		return failed(name, "run Berth where nothing forbids them: not in a container whose seccomp or AppArmor profile does, nor under a security module that does",
+			"making one was refused (%v); %s", err, lost)
+	}
 	return ok(name, "allowed: root in a machine is nobody on this host")
+}
+
+// makeNamespace has the kernel make a user namespace with an id range of its own, as a
+// machine has, for a process that has nothing to run: the null device is no
+// program, and the answer EACCES says that the namespace was there before it.
+// Only root may do it everywhere: for others it looks at nothing.
+func makeNamespace() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}}
+	process, err := os.StartProcess(os.DevNull, []string{"probe"}, &os.ProcAttr{
+		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids},
+	})
+	if errors.Is(err, syscall.EACCES) {
+		return nil
+	}
+	if err == nil {
+		_, err = process.Wait()
+	}
+	return err
 }
 
 // inotify looks at the limit that API servers and kubelets run into first.
@@ -163,6 +193,11 @@ func (h host) checkRange(options Options) Finding {
 	routes, err := options.HostRoutes()
 	if err != nil {
 		return warning(name, "", "cannot read the host's routes: %v", err)
+	}
+	if options.Announced {
+		routes = slices.DeleteFunc(routes, func(r netip.Prefix) bool {
+			return r.Contains(options.PublicRange.Addr()) && r.Bits() < options.PublicRange.Bits()
+		})
 	}
 	if route, taken := network.OverlappingRoute(options.PublicRange, routes); taken {
 		return failed(name, "berth up --public-range <a free range>", "%s is taken: the host has a route to %s", options.PublicRange, route)

@@ -46,6 +46,9 @@ type Options struct {
 	Listen, MetricsListen string
 	// PublicRange is the pool of public addresses, the zero Prefix if Berth may choose.
 	PublicRange netip.Prefix
+	// Announced says that others on a link of the host are to reach it, whose
+	// network may hold it.
+	Announced bool
 	// HostRoutes reads the destinations of the host's routes; nil if nobody asks.
 	HostRoutes func() ([]netip.Prefix, error)
 	// Running is true if the install's own daemon runs, so that its range is its own.
@@ -59,7 +62,7 @@ func (o Options) owns(address string) bool { return o.Running && slices.Contains
 
 // Check runs every check.
 func Check(options Options) []Finding {
-	h := host{root: "/"}
+	h := host{root: "/", makeNamespace: makeNamespace}
 	findings := []Finding{checkRoot()}
 	for _, check := range []func() Finding{
 		h.cgroups, h.nftables, h.userNamespaces, h.inotify, h.files, h.processes, h.network, checkTools,

@@ -1,11 +1,14 @@
 package preflight
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -22,7 +25,7 @@ func fakeHost(t *testing.T, files map[string]string) host {
 			t.Fatal(err)
 		}
 	}
-	return host{root: root}
+	return host{root: root, makeNamespace: func() error { return nil }}
 }
 
 func TestEveryLackIsNamedWithTheLineThatMendsIt(t *testing.T) {
@@ -61,6 +64,42 @@ func TestEveryLackIsNamedWithTheLineThatMendsIt(t *testing.T) {
 				t.Errorf("an error without a line that mends it: %+v", got)
 			}
 		})
+	}
+}
+
+func TestAHostThatForbidsUserNamespacesInAnotherWayIsRefused(t *testing.T) {
+	h := fakeHost(t, map[string]string{"proc/self/ns/user": "", "proc/sys/user/max_user_namespaces": "15000"})
+	h.makeNamespace = func() error { return syscall.EPERM }
+	got := h.userNamespaces()
+	if got.Level != LevelError || !strings.Contains(got.Message, "operation not permitted") || !strings.Contains(got.Mend, "seccomp") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// What the kernel of this host says has to be what it does: a limit of no namespaces,
+// set in one that this test makes, is seen by the next try.
+func TestMakingAUserNamespaceIsTriedForReal(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can limit namespaces")
+	}
+	if os.Getenv("BERTH_TEST_INSIDE") == "" {
+		again := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$")
+		again.Env = append(os.Environ(), "BERTH_TEST_INSIDE=1")
+		again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{HostID: 0, Size: 65536}}, GidMappings: []syscall.SysProcIDMap{{HostID: 0, Size: 65536}}}
+		if printed, err := again.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, printed)
+		}
+		return
+	}
+	if err := makeNamespace(); err != nil {
+		t.Errorf("where nothing forbids it: %v", err)
+	}
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil { // of the namespace that this process is in
+		t.Fatal(err)
+	}
+	if err := makeNamespace(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("where none is allowed: %v", err)
 	}
 }
 

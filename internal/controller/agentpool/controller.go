@@ -8,6 +8,7 @@
 package agentpool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ type Controller struct {
 	clock  clock.PassiveClock
 	phases []phase
 	grants grant.Revoker
+	// readyTimeout is how long a new node has to become Ready.
+	readyTimeout time.Duration
 }
 
 // phase brings the pool's machines nearer to what the profile says.
@@ -49,12 +52,19 @@ type phase interface {
 // NewController makes the controller; reader reads the API server itself.
 func NewController(c client.Client, reader client.Reader, clock clock.PassiveClock) *Controller {
 	allocator := allocation.Allocator{Client: c, Reader: reader}
-	return &Controller{client: c, reader: reader, clock: clock, grants: grant.Revoker{Client: c, Reader: reader}, phases: []phase{
+	return &Controller{client: c, reader: reader, clock: clock, readyTimeout: DefaultReadyTimeout, grants: grant.Revoker{Client: c, Reader: reader}, phases: []phase{
 		&shrink{client: c, allocator: allocator},
 		&grow{client: c, reader: reader, allocator: allocator},
 		&power{client: c},
 		&credentials{client: c, reader: reader},
 	}}
+}
+
+// NodesReadyWithin changes how long a new node has to become Ready until a roll
+// stops there; 0 changes nothing.
+func (c *Controller) NodesReadyWithin(timeout time.Duration) *Controller {
+	c.readyTimeout = cmp.Or(timeout, c.readyTimeout)
+	return c
 }
 
 // Register adds the controller to a manager.
@@ -116,7 +126,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	s.now = c.clock.Now()
+	s.now, s.readyTimeout = c.clock.Now(), c.readyTimeout
 	errs := []error{c.revoke(ctx, s)}
 	for _, p := range c.phases {
 		errs = append(errs, p.Reconcile(ctx, s))

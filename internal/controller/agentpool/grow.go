@@ -54,7 +54,7 @@ func (p *grow) choose(ctx context.Context, s *scope) error {
 	if len(owners) == 0 {
 		return nil
 	}
-	network, err := p.allocator.EnsurePorts(ctx, s.network.Name, owners)
+	network, err := p.allocator.EnsurePorts(ctx, s.network.Name, s.place(), owners)
 	if err != nil {
 		for _, chosen := range s.wanted() {
 			if chosen.machine == nil && chosen.port == nil {
@@ -109,7 +109,7 @@ func machineSpec(s *scope, slot *slot) v1alpha1.MachineSpec {
 	cluster, profile, zone := s.cluster.Spec, s.pool.Spec.Profile, s.zone()
 	wanted := nodeprofile.Of(s.cluster, profile, zone)
 	set := slot.nodeName[:len(slot.nodeName)-indexDigits]
-	return v1alpha1.MachineSpec{
+	spec := v1alpha1.MachineSpec{
 		ClusterName: s.cluster.Name, AgentPoolName: s.pool.Name, HostName: naming.LocalHost,
 		Incarnation: slot.owner.Incarnation, Index: slot.index, NodeName: slot.nodeName,
 		ProviderID: fmt.Sprintf(
@@ -117,8 +117,12 @@ func machineSpec(s *scope, slot *slot) v1alpha1.MachineSpec {
 			cluster.SubscriptionID, cluster.NodeResourceGroup, set, slot.index),
 		VMSize: profile.VMSize, OSDiskSizeGB: profile.OSDiskSizeGB, MaxPods: profile.MaxPods,
 		KubernetesVersion: profile.OrchestratorVersion,
-		Address:           slot.port.Address, PodCIDR: slot.port.PodCIDR,
+		Address:           slot.port.Address, PodCIDR: slot.port.PodCIDR, PodAddresses: slot.port.PodAddresses,
 		Labels: wanted.Labels, Taints: wanted.Taints, PowerState: profile.PowerState,
 		NodeImageVersion: profile.NodeImageVersion, Zone: zone, KubeletConfig: profile.KubeletConfig, Sysctls: profile.Sysctls,
 	}
+	if len(slot.port.PodAddresses) > 0 {
+		spec.PodSubnetCIDR = s.podSubnet(slot.port)
+	}
+	return spec
 }

@@ -11,8 +11,9 @@ import (
 	meta "berth.dev/berth/api/meta/v1alpha1"
 )
 
-// readyTimeout is how long a new node has to become Ready until the roll stops there.
-const readyTimeout = 10 * time.Minute
+// DefaultReadyTimeout is how long a new node has to become Ready until the roll
+// stops there, unless the operator wants another time.
+const DefaultReadyTimeout = 10 * time.Minute
 
 // reasonBuilding is the host agent's: a build takes as long as it takes.
 const reasonBuilding = "Building"
@@ -107,7 +108,7 @@ func (s *scope) renewed() (renewed, stuck []*slot) {
 		switch operation := s.operation(); {
 		case s.isOutdated(slot):
 		case operation != nil && slot.machine != nil && !slot.isReady() && !operation.StartTime.After(s.now) && // else the clock was set back
-			operation.StartTime.Sub(slot.machine.CreationTimestamp.Time) > readyTimeout:
+			operation.StartTime.Sub(slot.machine.CreationTimestamp.Time) >= s.readyTimeout: // both count in seconds
 			stuck = append(stuck, slot)
 		default:
 			renewed = append(renewed, slot)
@@ -122,13 +123,13 @@ func (s *scope) neverReady(renewed []*slot, p *plan) *obstacle {
 		if slot.machine == nil || slot.isReady() || slot.reason(v1alpha1.ConditionProvisioned) == reasonBuilding {
 			continue
 		}
-		left := slot.machine.CreationTimestamp.Add(readyTimeout).Sub(s.now)
+		left := slot.machine.CreationTimestamp.Add(s.readyTimeout).Sub(s.now)
 		if left > 0 {
 			p.look(left)
 			continue
 		}
 		return &obstacle{v1alpha1.ReasonNodesNotReady, "the new node " + slot.outcome().Message + "; it did not become ready in " +
-			readyTimeout.String() + ", so no other node is replaced. What exists is kept; the same request again replaces the node and goes on"}
+			s.readyTimeout.String() + ", so no other node is replaced. What exists is kept; the same request again replaces the node and goes on"}
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
+	"berth.dev/berth/internal/management/sieve"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -24,6 +25,8 @@ const indexDigits = 6
 type scope struct {
 	pool *v1alpha1.AgentPool
 	now  time.Time
+	// readyTimeout is how long a new node has to become Ready.
+	readyTimeout time.Duration
 	// cluster and network are nil when they are gone, or not there yet.
 	cluster *v1alpha1.ManagedCluster
 	network *networkv1.VirtualNetwork
@@ -63,7 +66,7 @@ func readScope(ctx context.Context, c client.Client, reader client.Reader, pool 
 	}
 	if s.cluster != nil {
 		network := &networkv1.VirtualNetwork{}
-		switch err := reader.Get(ctx, client.ObjectKey{Name: s.cluster.Spec.Incarnation}, network); {
+		switch err := reader.Get(ctx, client.ObjectKey{Name: networkName(s.cluster)}, network); {
 		case err == nil:
 			s.network = network
 		case client.IgnoreNotFound(err) != nil:
@@ -71,7 +74,7 @@ func readScope(ctx context.Context, c client.Client, reader client.Reader, pool 
 		}
 	}
 	var machines v1alpha1.MachineList
-	if err := reader.List(ctx, &machines); err != nil {
+	if err := reader.List(ctx, &machines, sieve.Mentioning(pool.Name)); err != nil {
 		return nil, fmt.Errorf("listing machines: %w", err)
 	}
 	for i := range machines.Items {
@@ -84,6 +87,11 @@ func readScope(ctx context.Context, c client.Client, reader client.Reader, pool 
 	}
 	s.readPorts()
 	return s, nil
+}
+
+// networkName is the name of the virtual network of a cluster.
+func networkName(cluster *v1alpha1.ManagedCluster) string {
+	return naming.VirtualNetwork(cluster.Spec.Network.VirtualNetworkID, cluster.Spec.Incarnation)
 }
 
 // readPorts adds the ports of the pool's machines, and slots for those whose
@@ -116,7 +124,7 @@ func (s *scope) readPorts() {
 func (s *scope) parse(port *networkv1.Port) (nodeName string, index int32, ok bool) {
 	first := s.nodeName(0)
 	nodeName, ok = strings.CutSuffix(port.MachineName, "-"+port.Incarnation)
-	if !ok || len(nodeName) != len(first) || !strings.HasPrefix(nodeName, first[:len(first)-indexDigits]) {
+	if !ok || port.ClusterIncarnation != "" && port.ClusterIncarnation != s.cluster.Spec.Incarnation || len(nodeName) != len(first) || !strings.HasPrefix(nodeName, first[:len(first)-indexDigits]) {
 		return "", 0, false
 	}
 	parsed, err := strconv.ParseInt(nodeName[len(nodeName)-indexDigits:], 36, 32)

@@ -1,6 +1,7 @@
 package agentpool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (c *Controller) writeBlocked(s *scope, status *v1alpha1.AgentPoolStatus) {
 func (s *scope) drainMessage() string {
 	for _, slot := range s.slots {
 		if slot.drains() || slot.drainsToStop() && !stops(slot.machine.Spec.PowerState) {
-			return fmt.Sprintf("; draining node %s: %s", slot.nodeName, slot.message(v1alpha1.ConditionDrained))
+			return fmt.Sprintf("; draining node %s: %s", slot.nodeName, cmp.Or(slot.message(v1alpha1.ConditionDrained), "about to begin"))
 		}
 	}
 	return ""
@@ -166,7 +167,7 @@ func (s *slot) outcome() condition.Outcome {
 	outcome := condition.Waiting("waiting for the machine to be made")
 	if s.machine != nil {
 		for _, conditionType := range []string{
-			v1alpha1.ConditionProvisioned, v1alpha1.ConditionNetworked, v1alpha1.ConditionNodeReady,
+			v1alpha1.ConditionProvisioned, v1alpha1.ConditionNetworked, v1alpha1.ConditionNodeReady, v1alpha1.ConditionReady,
 		} {
 			waits := "waiting for the condition " + conditionType
 			if conditionType == v1alpha1.ConditionNodeReady {

@@ -12,13 +12,13 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	hostv1 "berth.dev/berth/api/host/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
-	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
 )
 
@@ -36,6 +36,10 @@ const (
 	idRanges      = (0x80000000 - firstID) / idRangeLength
 )
 
+// releasesAtOnce is how many addresses are given back at a time: each waits for
+// the API server's disk, and a cluster may have hundreds.
+const releasesAtOnce = 8
+
 // servicePrefix starts the purpose of every service's address.
 const servicePrefix = "service/"
 
@@ -52,6 +56,20 @@ type Allocator struct {
 	Reader client.Reader
 }
 
+// ReleaseOutbound gives back the addresses of an owner's outbound traffic but
+// the first keep.
+func (a Allocator) ReleaseOutbound(ctx context.Context, owner Owner, keep int) error {
+	kept := map[string]bool{}
+	for n := range keep {
+		kept[networkv1.PurposeOutbound(n)] = true
+	}
+	return a.releaseAddresses(ctx, func(spec networkv1.PublicIPAddressSpec) bool {
+		purpose := spec.Purpose
+		return spec.OwnerIncarnation == owner.Incarnation && !kept[purpose] &&
+			(purpose == PurposeOutbound || strings.HasPrefix(purpose, PurposeOutbound+"/"))
+	})
+}
+
 // ServicePurpose is the purpose of the address of a Kubernetes service, named
 // namespace/name.
 func ServicePurpose(service string) string { return servicePrefix + service }
@@ -59,44 +77,11 @@ func ServicePurpose(service string) string { return servicePrefix + service }
 // Address is the public address that an owner has for a purpose, taken from a
 // host's range now unless it already has one.
 func (a Allocator) Address(ctx context.Context, hostName string, owner Owner, purpose string) (netip.Addr, error) {
-	taken, err := a.addresses(ctx)
+	pool, err := a.Pool(ctx, hostName)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	var used []netip.Addr
-	for _, claim := range taken {
-		address, err := netip.ParseAddr(claim.Spec.Address)
-		if err != nil {
-			return netip.Addr{}, fmt.Errorf("reading the claim %s: %w", claim.Name, err)
-		}
-		if claim.Spec.OwnerIncarnation == owner.Incarnation && claim.Spec.Purpose == purpose {
-			return address, nil
-		}
-		used = append(used, address)
-	}
-	prefix, err := a.publicRange(ctx, hostName)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	for {
-		address, err := network.AllocatePublicAddress(prefix, used)
-		if err != nil {
-			return netip.Addr{}, fmt.Errorf("claiming a public address, delete clusters or services that have one: %w", err)
-		}
-		err = a.Client.Create(ctx, &networkv1.PublicIPAddress{
-			ObjectMeta: metav1.ObjectMeta{Name: naming.PublicIPAddress(address)},
-			Spec: networkv1.PublicIPAddressSpec{
-				Address: address.String(), OwnerName: owner.Name, OwnerIncarnation: owner.Incarnation, Purpose: purpose,
-			},
-		})
-		if err == nil {
-			return address, nil
-		}
-		if !apierrors.IsAlreadyExists(err) {
-			return netip.Addr{}, fmt.Errorf("claiming public address %s: %w", address, err)
-		}
-		used = append(used, address) // another was faster
-	}
+	return pool.Address(ctx, owner, purpose)
 }
 
 // ReleaseAddress gives back the address that an owner has for a purpose.
@@ -115,9 +100,9 @@ func (a Allocator) ReleaseAddresses(ctx context.Context, owner Owner) error {
 
 // ReleaseServices gives back the addresses of an owner's services but those that
 // keep says.
-func (a Allocator) ReleaseServices(ctx context.Context, owner Owner, keep func(purpose string) bool) error {
+func (a Allocator) ReleaseServices(ctx context.Context, owner Owner, keep func(claim networkv1.PublicIPAddressSpec) bool) error {
 	return a.releaseAddresses(ctx, func(spec networkv1.PublicIPAddressSpec) bool {
-		return spec.OwnerIncarnation == owner.Incarnation && strings.HasPrefix(spec.Purpose, servicePrefix) && !keep(spec.Purpose)
+		return spec.OwnerIncarnation == owner.Incarnation && strings.HasPrefix(spec.Purpose, servicePrefix) && !keep(spec)
 	})
 }
 
@@ -126,15 +111,20 @@ func (a Allocator) releaseAddresses(ctx context.Context, match func(networkv1.Pu
 	if err != nil {
 		return err
 	}
+	var group errgroup.Group
+	group.SetLimit(releasesAtOnce)
 	for i := range taken {
 		if !match(taken[i].Spec) {
 			continue
 		}
-		if err := a.Client.Delete(ctx, &taken[i], exactly(&taken[i])); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("releasing public address %s: %w", taken[i].Spec.Address, err)
-		}
+		group.Go(func() error {
+			if err := a.Client.Delete(ctx, &taken[i], exactly(&taken[i])); client.IgnoreNotFound(err) != nil {
+				return fmt.Errorf("releasing public address %s: %w", taken[i].Spec.Address, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // IDRange is the first id of the range that an owner has, taken now unless it

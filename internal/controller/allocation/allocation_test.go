@@ -87,7 +87,7 @@ func TestAnExhaustedRangeSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	owners := []Owner{one(), two(), {Name: "three", Incarnation: "c"}, {Name: "four", Incarnation: "d"}}
-	if _, err := a.EnsurePorts(ctx, "vnet", owners); !errors.Is(err, network.ErrExhausted) {
+	if _, err := a.EnsurePorts(ctx, "vnet", Place{}, owners); !errors.Is(err, network.ErrExhausted) {
 		t.Fatal(err)
 	}
 	vnet := &networkv1.VirtualNetwork{}
@@ -104,14 +104,14 @@ func TestPortsAreTakenInOneWriteUnderTheResourceVersion(t *testing.T) {
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
 			if stale { // another pool writes between this one's read and write
 				stale = false
-				if _, err := (Allocator{Client: c, Reader: c}).EnsurePorts(ctx, "vnet", []Owner{two()}); err != nil {
+				if _, err := (Allocator{Client: c, Reader: c}).EnsurePorts(ctx, "vnet", Place{}, []Owner{two()}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			return c.Update(ctx, o, opts...)
 		},
 	})
-	vnet, err := (Allocator{Client: racing, Reader: racing}).EnsurePorts(ctx, "vnet", []Owner{one()})
+	vnet, err := (Allocator{Client: racing, Reader: racing}).EnsurePorts(ctx, "vnet", Place{}, []Owner{one()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,7 @@ package allocation
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,26 +11,42 @@ import (
 
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/naming"
-	"berth.dev/berth/internal/network"
 )
 
 // conflictAttempts is how often a write is repeated at once when another pool wrote in between.
 const conflictAttempts = 5
 
+// Place says where machines of one pool are to be.
+type Place struct {
+	// ClusterIncarnation is the incarnation of the pool's cluster.
+	ClusterIncarnation string
+	// Subnet is the name of the subnet of the nodes; empty is the first.
+	Subnet string
+	// PodSubnet is the name of the subnet that pods have addresses of; empty is Subnet.
+	PodSubnet string
+	// PodAddresses is how many such addresses each machine takes ahead; 0 gives
+	// it a range of its cluster's pod range instead.
+	PodAddresses int
+}
+
 // EnsurePorts gives each of the machines a place in a virtual network, in one
 // write, and returns the network as it then is. A machine that has one keeps it.
-func (a Allocator) EnsurePorts(ctx context.Context, network string, machines []Owner) (*networkv1.VirtualNetwork, error) {
-	return a.updatePorts(ctx, network, func(vnet *networkv1.VirtualNetwork) (bool, error) {
+func (a Allocator) EnsurePorts(ctx context.Context, network string, place Place, machines []Owner) (*networkv1.VirtualNetwork, error) {
+	return a.UpdateNetwork(ctx, network, func(vnet *networkv1.VirtualNetwork) (bool, error) {
+		room, err := survey(vnet.Spec.Current(), place)
+		if err != nil {
+			return false, err
+		}
 		changed := false
 		for _, machine := range machines {
 			if FindPort(vnet, machine.Incarnation) != nil {
 				continue
 			}
-			port, err := freePort(vnet)
+			port, err := room.port()
 			if err != nil {
 				return false, err
 			}
-			port.MachineName, port.Incarnation = machine.Name, machine.Incarnation
+			port.MachineName, port.Incarnation, port.ClusterIncarnation = machine.Name, machine.Incarnation, place.ClusterIncarnation
 			vnet.Spec.Ports = append(vnet.Spec.Ports, port)
 			changed = true
 		}
@@ -42,7 +56,7 @@ func (a Allocator) EnsurePorts(ctx context.Context, network string, machines []O
 
 // ReleasePort takes a machine's place away. A network that is gone has none.
 func (a Allocator) ReleasePort(ctx context.Context, network string, machine Owner) error {
-	_, err := a.updatePorts(ctx, network, func(vnet *networkv1.VirtualNetwork) (bool, error) {
+	_, err := a.UpdateNetwork(ctx, network, func(vnet *networkv1.VirtualNetwork) (bool, error) {
 		before := len(vnet.Spec.Ports)
 		vnet.Spec.Ports = slices.DeleteFunc(vnet.Spec.Ports, func(p networkv1.Port) bool {
 			return p.Incarnation == machine.Incarnation
@@ -62,9 +76,10 @@ func FindPort(vnet *networkv1.VirtualNetwork, incarnation string) *networkv1.Por
 	return nil
 }
 
-// updatePorts writes what change makes of the network, under its
-// resourceVersion: pools of one cluster take their ports side by side.
-func (a Allocator) updatePorts(ctx context.Context, network string, change func(*networkv1.VirtualNetwork) (bool, error)) (*networkv1.VirtualNetwork, error) {
+// UpdateNetwork writes what change makes of a network, under its
+// resourceVersion, and returns the network as it then is: pools of one cluster
+// take their ports side by side, and clusters share networks.
+func (a Allocator) UpdateNetwork(ctx context.Context, network string, change func(*networkv1.VirtualNetwork) (bool, error)) (*networkv1.VirtualNetwork, error) {
 	var err error
 	for range conflictAttempts {
 		vnet := &networkv1.VirtualNetwork{}
@@ -82,38 +97,7 @@ func (a Allocator) updatePorts(ctx context.Context, network string, change func(
 			break
 		}
 	}
-	return nil, fmt.Errorf("writing the ports of virtual network %s: %w", network, err)
-}
-
-// freePort is the lowest address and the lowest pod range that no port has.
-func freePort(vnet *networkv1.VirtualNetwork) (networkv1.Port, error) {
-	nodes, err := netip.ParsePrefix(vnet.Spec.NodeCIDR)
-	if err != nil {
-		return networkv1.Port{}, fmt.Errorf("reading the node range: %w", err)
-	}
-	pods, err := netip.ParsePrefix(vnet.Spec.PodCIDR)
-	if err != nil {
-		return networkv1.Port{}, fmt.Errorf("reading the pod range: %w", err)
-	}
-	var addresses []netip.Addr
-	var ranges []netip.Prefix
-	for _, port := range vnet.Spec.Ports {
-		address, addressErr := netip.ParseAddr(port.Address)
-		podRange, rangeErr := netip.ParsePrefix(port.PodCIDR)
-		if err := errors.Join(addressErr, rangeErr); err != nil {
-			return networkv1.Port{}, fmt.Errorf("reading the port of %s: %w", port.MachineName, err)
-		}
-		addresses, ranges = append(addresses, address), append(ranges, podRange)
-	}
-	address, err := network.AllocateAddress(nodes, addresses)
-	if err != nil {
-		return networkv1.Port{}, err
-	}
-	podRange, err := network.AllocatePodRange(pods, ranges)
-	if err != nil {
-		return networkv1.Port{}, err
-	}
-	return networkv1.Port{Address: address.String(), PodCIDR: podRange.String()}, nil
+	return nil, fmt.Errorf("writing virtual network %s: %w", network, err)
 }
 
 // ReleaseMachine gives back all that is taken for a machine before its Machine

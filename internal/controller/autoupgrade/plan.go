@@ -7,7 +7,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
-	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/maintenance"
 	"berth.dev/berth/internal/release"
@@ -87,29 +86,7 @@ func (p *plan) wants() bool {
 
 // due says that an upgrade is to begin now.
 func (p *plan) due() bool {
-	return p.wants() && p.wrong == nil && p.open && p.window.Contains(p.now) && p.busy() == "" && !p.rests()
-}
-
-// rests says that the last attempt was refused in this window, and that nobody
-// has changed the cluster since.
-func (p *plan) rests() bool {
-	return p.refused != nil && p.refused.Generation == p.cluster.Generation && p.now.Before(p.refused.RetryTime.Time)
-}
-
-// busy says why the cluster cannot be upgraded as it stands, empty if it can.
-func (p *plan) busy() string {
-	c := p.cluster
-	switch state := c.DeriveProvisioningState(); {
-	case c.Spec.PowerState == meta.PowerStopped:
-		return "the cluster is stopped; start it to have it upgraded"
-	case len(c.Spec.Operations) > 0:
-		return fmt.Sprintf("the operation %s runs on the cluster", c.Spec.Operations[0].Verb)
-	case state != v1alpha1.StateSucceeded:
-		return fmt.Sprintf("the cluster is %s; bring it back to %s by an update to have it upgraded", state, v1alpha1.StateSucceeded)
-	case c.Spec.Upgrade.Revocable():
-		return fmt.Sprintf("the upgrade to Kubernetes %s can still be taken back; lift it to have the next one begin before the soak ends", c.Spec.KubernetesVersion)
-	}
-	return ""
+	return p.wants() && p.wrong == nil && p.open && p.window.Contains(p.now) && p.cluster.InTheWay() == "" && !p.refused.Rests(p.cluster, p.now)
 }
 
 // status tells the plan.
@@ -128,7 +105,7 @@ func (p *plan) status() *v1alpha1.AutoUpgradeStatus {
 
 // upcoming is the window in which the next attempt is made.
 func (p *plan) upcoming() (maintenance.Window, bool) {
-	if p.wrong == nil && p.open && p.rests() {
+	if p.wrong == nil && p.open && p.refused.Rests(p.cluster, p.now) {
 		return p.schedule.Next(p.refused.RetryTime.Time)
 	}
 	return p.window, p.open
@@ -142,7 +119,7 @@ func (p *plan) tell() (done bool, reason, message string) {
 		step += fmt.Sprintf(", on the way to %s,", p.target)
 	}
 	state := p.cluster.DeriveProvisioningState()
-	switch busy := p.busy(); {
+	switch busy := p.cluster.InTheWay(); {
 	case state == v1alpha1.StateUpgrading:
 		return false, reasonStarted, fmt.Sprintf("the upgrade to Kubernetes %s is under way", running)
 	case !p.wants() && p.target == running && (state == v1alpha1.StateFailed || state == v1alpha1.StateCanceled):
@@ -157,7 +134,7 @@ func (p *plan) tell() (done bool, reason, message string) {
 		return false, reasonNoWindow, step + " waits: the maintenance configuration leaves no window in the next years"
 	case p.started:
 		return false, reasonStarted, fmt.Sprintf("the upgrade to Kubernetes %s is under way", p.next)
-	case p.rests():
+	case p.refused.Rests(p.cluster, p.now):
 		return false, reasonRefused, fmt.Sprintf("%s was refused at %s: %s It is tried again %s, or as soon as the cluster is changed",
 			step, moment(p.refused.Time.Time), p.refused.Failure.Message, p.when())
 	case busy != "":
@@ -173,7 +150,7 @@ func (p *plan) when() string {
 	switch {
 	case !open:
 		return "in no window of the next years"
-	case !p.planned && p.rests():
+	case !p.planned && p.refused.Rests(p.cluster, p.now):
 		return "on the next day"
 	case !p.planned:
 		return "at any time"

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/management/sieve"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -116,7 +117,7 @@ func isOpen(request *certificatesv1.CertificateSigningRequest) bool {
 // machines are those of a cluster.
 func (c *Controller) machines(ctx context.Context, cluster string) ([]v1alpha1.Machine, error) {
 	var all v1alpha1.MachineList
-	if err := c.reader.List(ctx, &all); err != nil {
+	if err := c.reader.List(ctx, &all, sieve.Mentioning(cluster)); err != nil {
 		return nil, fmt.Errorf("listing machines: %w", err)
 	}
 	var machines []v1alpha1.Machine

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/management/sieve"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -145,7 +146,7 @@ func (c *Controller) readScope(ctx context.Context, name string) (*scope, error)
 func (s *scope) readOwn(ctx context.Context, reader client.Reader) error {
 	var machines containerservicev1.MachineList
 	var disks containerservicev1.DiskList
-	if err := errors.Join(reader.List(ctx, &machines), reader.List(ctx, &disks)); err != nil {
+	if err := errors.Join(reader.List(ctx, &machines, sieve.Mentioning(s.cluster.Name)), reader.List(ctx, &disks, sieve.Mentioning(s.tenant.Incarnation))); err != nil {
 		return fmt.Errorf("listing machines and disks: %w", err)
 	}
 	s.machines, s.disks = map[string]*containerservicev1.Machine{}, map[string]*containerservicev1.Disk{}

@@ -25,6 +25,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/conflict"
+	"berth.dev/berth/internal/controller/fleet"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -61,7 +62,7 @@ func NewController(config Config) *Controller {
 		allocator: allocation.Allocator{Client: config.Client, Reader: config.Reader},
 		phases: []phase{
 			&node{},
-			&drain{},
+			&drain{endpoints: &endpoints{client: config.Client, answered: map[string]string{}}},
 			&bootstrapped{},
 			&token{config: config, stored: map[string]time.Time{}},
 		},
@@ -141,17 +142,19 @@ func (c *Controller) newScope(ctx context.Context, machine *v1alpha1.Machine) (*
 }
 
 func (c *Controller) machinesOfCluster(ctx context.Context, object client.Object) []reconcile.Request {
-	return c.requests(ctx, func(m *v1alpha1.Machine) bool { return m.Spec.ClusterName == object.GetName() })
+	return c.requests(ctx, object.GetName(), func(*v1alpha1.Machine) bool { return true })
 }
 
 func (c *Controller) machinesOfPool(ctx context.Context, object client.Object) []reconcile.Request {
-	return c.requests(ctx, func(m *v1alpha1.Machine) bool { return m.Spec.AgentPoolName == object.GetName() })
+	pool, ok := object.(*v1alpha1.AgentPool)
+	if !ok {
+		return nil
+	}
+	return c.requests(ctx, pool.Spec.ClusterName, func(m *v1alpha1.Machine) bool { return m.Spec.AgentPoolName == pool.Name })
 }
 
 func (c *Controller) machinesOfNode(ctx context.Context, event tenant.Event) []reconcile.Request {
-	return c.requests(ctx, func(m *v1alpha1.Machine) bool {
-		return m.Spec.ClusterName == event.Cluster && (event.Name == "" || m.Spec.NodeName == event.Name)
-	})
+	return c.requests(ctx, event.Cluster, func(m *v1alpha1.Machine) bool { return event.Name == "" || m.Spec.NodeName == event.Name })
 }
 
 // machinesOfRequest maps a certificate request to the machine whose node asks.
@@ -168,21 +171,19 @@ func (c *Controller) machinesOfRequest(ctx context.Context, event tenant.Event) 
 	if !ok {
 		return nil
 	}
-	return c.requests(ctx, func(m *v1alpha1.Machine) bool {
-		return m.Spec.ClusterName == event.Cluster && m.Spec.NodeName == nodeName
-	})
+	return c.requests(ctx, event.Cluster, func(m *v1alpha1.Machine) bool { return m.Spec.NodeName == nodeName })
 }
 
-// requests asks for a look at every machine that matches.
-func (c *Controller) requests(ctx context.Context, match func(*v1alpha1.Machine) bool) []reconcile.Request {
-	var machines v1alpha1.MachineList
-	if err := c.config.Client.List(ctx, &machines); err != nil {
+// requests asks for a look at every machine of a cluster that matches.
+func (c *Controller) requests(ctx context.Context, cluster string, match func(*v1alpha1.Machine) bool) []reconcile.Request {
+	machines, err := fleet.Of(ctx, c.config.Client, cluster)
+	if err != nil {
 		return nil // the cache is stopping
 	}
 	var requests []reconcile.Request
-	for i := range machines.Items {
-		if match(&machines.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&machines.Items[i])})
+	for i := range machines {
+		if match(&machines[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&machines[i])})
 		}
 	}
 	return requests

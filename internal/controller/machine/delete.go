@@ -12,6 +12,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/naming"
 )
 
 // finalize runs the delete list: the tenant takes no new pods onto the node, the
@@ -104,7 +105,7 @@ func (c *Controller) claims(ctx context.Context, s *scope) (string, error) {
 	owner := allocation.Owner{Name: s.machine.Name, Incarnation: s.machine.Spec.Incarnation}
 	network := ""
 	if s.cluster != nil {
-		network = s.cluster.Spec.Incarnation
+		network = naming.VirtualNetwork(s.cluster.Spec.Network.VirtualNetworkID, s.cluster.Spec.Incarnation)
 	}
 	return "", c.allocator.ReleaseMachine(ctx, network, owner)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,7 +45,9 @@ const (
 // drain empties the node of a machine that is to leave, through the eviction
 // API, and lets a node take pods again whose machine stays. It never waits: what
 // an eviction began is seen at the next look.
-type drain struct{}
+type drain struct {
+	endpoints *endpoints
+}
 
 func (p *drain) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
 	wish := s.machine.Spec.Drain
@@ -97,6 +100,11 @@ func (p *drain) empty(ctx context.Context, s *scope) (reconcile.Result, error) {
 	if err != nil {
 		return reconcile.Result{RequeueAfter: blockedInterval}, s.tellDrained(condition.Failed(err))
 	}
+	if told, err := p.mayEvict(ctx, s, pods); err != nil {
+		return reconcile.Result{RequeueAfter: blockedInterval}, s.tellDrained(condition.Failed(err))
+	} else if !told {
+		return reconcile.Result{RequeueAfter: endpointsInterval}, s.tellDrained(condition.Waiting("waiting for the control plane to follow the endpoints of services, so that no node sends to pods that leave"))
+	}
 	left, evictions, first, blocked := 0, 0, "", ""
 	for i := range pods {
 		pod := &pods[i]
@@ -127,6 +135,16 @@ func (p *drain) empty(ctx context.Context, s *scope) (reconcile.Result, error) {
 	default:
 		return reconcile.Result{RequeueAfter: leavingInterval}, s.tellDrained(condition.Waiting(fmt.Sprintf("waiting for %d pods to end, the first is %s", left, first)))
 	}
+}
+
+// mayEvict says whether those who call the pods that are to leave would learn of
+// it. Who ignores budgets does not care.
+func (p *drain) mayEvict(ctx context.Context, s *scope, pods []corev1.Pod) (bool, error) {
+	leaves := func(pod corev1.Pod) bool { return !staysBehind(&pod) && pod.DeletionTimestamp == nil }
+	if s.machine.Spec.Drain.IgnoreBudgets || !slices.ContainsFunc(pods, leaves) {
+		return true, nil
+	}
+	return p.endpoints.told(ctx, s)
 }
 
 // silent says that the kubelet no longer reports, and how long it may do so

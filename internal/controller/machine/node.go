@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controller/nodeprofile"
 	"berth.dev/berth/internal/tenant"
@@ -43,6 +45,9 @@ func (p *node) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error
 	}
 	s.node = found
 	outcome := readiness(found)
+	if s.cluster != nil && s.cluster.Spec.Network.Plugin == v1alpha1.NetworkPluginNone && lacksPlugin(outcome) {
+		outcome.True = true // it is all that the service makes of it
+	}
 	s.nodeReady = &outcome
 	if err := p.complete(ctx, s); err != nil {
 		return reconcile.Result{}, err
@@ -58,6 +63,11 @@ func readiness(found *corev1.Node) condition.Outcome {
 		}
 	}
 	return condition.Waiting("waiting for the kubelet to report")
+}
+
+// lacksPlugin says that a node is not ready for want of a network plugin alone.
+func lacksPlugin(outcome condition.Outcome) bool {
+	return !outcome.True && outcome.Reason == "KubeletNotReady" && strings.HasPrefix(outcome.Message, "container runtime network not ready: ")
 }
 
 // complete writes into the node what is missing, and takes away what its pool
@@ -76,7 +86,7 @@ func (p *node) complete(ctx context.Context, s *scope) error {
 	if _, ok := changed.Labels[roleLabel]; !ok {
 		changed.Labels[roleLabel] = ""
 	}
-	if changed.Spec.PodCIDR == "" {
+	if changed.Spec.PodCIDR == "" && s.machine.Spec.PodCIDR != "" {
 		changed.Spec.PodCIDR = s.machine.Spec.PodCIDR
 		changed.Spec.PodCIDRs = []string{s.machine.Spec.PodCIDR}
 	}

@@ -40,13 +40,9 @@ func (c *Controller) writeStatus(ctx context.Context, s *scope) error {
 	status := &s.machine.Status
 	stamp := condition.Stamp{Generation: s.machine.Generation, Time: s.now}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionNodeReady, s.nodeOutcome())
-	if s.tokenGone {
-		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.True("the node has certificates of its own"))
-		if s.authority != "" {
-			status.Authority = s.authority
-		}
-	} else {
-		stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, condition.Waiting("waiting for the node's serving certificate"))
+	stamp.Set(&status.Conditions, v1alpha1.ConditionBootstrapped, s.bootstrapOutcome())
+	if s.tokenGone && s.authority != "" {
+		status.Authority = s.authority
 	}
 	stamp.Set(&status.Conditions, v1alpha1.ConditionReady, s.readyOutcome())
 	if s.drained != nil {
@@ -96,6 +92,9 @@ func (s *scope) readyOutcome() condition.Outcome {
 		if !outcome.True {
 			return outcome
 		}
+	}
+	if !s.bootstrapped && s.machine.Status.Authority == "" { // nobody could read logs or run a command there yet
+		return s.bootstrapOutcome()
 	}
 	return condition.True("the node is ready")
 }

@@ -6,13 +6,17 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/addon"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/controller/fleet"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"
 	"berth.dev/berth/internal/tenant"
@@ -28,6 +32,8 @@ type addons struct {
 	// incarnation; the same values are not even rendered again. A new process
 	// applies once more, which heals what was changed meanwhile.
 	applied map[string]string
+	// named are the names of nodes that this process applied last, by incarnation.
+	named map[string]string
 }
 
 func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, error) {
@@ -37,6 +43,7 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	}
 	t, err := p.config.Tenants.Connect(ctx, s.cluster.Name, s.incarnation(), tenant.Endpoint{
 		Address:     s.apiServer.String(),
+		Server:      s.controlPlane.Status.Server,
 		CA:          s.credentials[pki.ClusterCACert],
 		Certificate: s.credentials[pki.ServiceClientCert],
 		Key:         s.credentials[pki.ServiceClientKey],
@@ -64,8 +71,42 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 		}
 		p.remember(s, digest)
 	}
+	if err := p.nameNodes(ctx, s, t.Client); err != nil {
+		return reconcile.Result{}, err
+	}
 	s.report(v1alpha1.ConditionAddonsReady, condition.True("RBAC and add-ons are applied"))
 	return reconcile.Result{}, nil
+}
+
+// nameNodes lets the cluster's DNS know its nodes, when they are others than
+// last time. The machines say so: what a node says of itself is the tenant's.
+func (p *addons) nameNodes(ctx context.Context, s *scope, c client.Client) error {
+	machines, err := fleet.Of(ctx, p.config.Client, s.cluster.Name)
+	if err != nil {
+		return err
+	}
+	var nodes []addon.NodeName
+	for _, machine := range machines {
+		address, err := netip.ParseAddr(machine.Spec.Address)
+		if machine.DeletionTimestamp == nil && err == nil {
+			nodes = append(nodes, addon.NodeName{Name: machine.Spec.NodeName, Address: address})
+		}
+	}
+	names := addon.NodeNames(nodes)
+	hosts := fmt.Sprint(names.Object["data"])
+	p.mu.Lock()
+	known := p.named[s.incarnation()] == hosts
+	p.mu.Unlock()
+	if known || s.givesUp() {
+		return nil
+	}
+	if err := addon.Apply(ctx, c, []*unstructured.Unstructured{names}); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.named[s.incarnation()] = hosts
+	return nil
 }
 
 // reportUnreachable keeps what was applied once: an API server that is away
@@ -117,27 +158,35 @@ func digestOf(values addon.Values) (string, error) {
 // was made from the image that has it. What was applied once stays when the last
 // such node goes.
 func (p *addons) metricsServer(ctx context.Context, s *scope, artifacts release.Artifacts) (string, error) {
-	var machines v1alpha1.MachineList
-	if err := p.config.Client.List(ctx, &machines); err != nil {
-		return "", fmt.Errorf("listing machines: %w", err)
+	machines, err := fleet.Of(ctx, p.config.Client, s.cluster.Name)
+	if err != nil {
+		return "", err
 	}
-	for _, machine := range machines.Items {
-		if machine.Spec.ClusterName == s.cluster.Name && machine.Status.NodeImage == artifacts.NodeImageName {
+	for _, machine := range machines {
+		if machine.Status.NodeImage == artifacts.NodeImageName {
 			return artifacts.Images["metrics-server"], nil
 		}
 	}
 	return "", nil
 }
 
-// replicas is two where two System nodes can take them.
+// replicas is how many DNS servers a cluster has: by the nodes that ask, as AKS's
+// autoscaler of CoreDNS has it, and no more than System nodes to take them apart.
 func replicas(cluster *v1alpha1.ManagedCluster) int {
-	var nodes int32
+	var nodes, system int32
 	for _, pool := range cluster.Spec.AgentPools {
+		nodes += pool.Count
 		if pool.Mode == "System" {
-			nodes += pool.Count
+			system += pool.Count
 		}
 	}
-	return int(max(1, min(2, nodes)))
+	wanted := int32(1)
+	for _, least := range []int32{2, 8, 16, 32} {
+		if nodes >= least {
+			wanted++
+		}
+	}
+	return int(max(1, min(wanted, system)))
 }
 
 func (p *addons) last(s *scope) string {
@@ -157,4 +206,5 @@ func (p *addons) forget(incarnation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.applied, incarnation)
+	delete(p.named, incarnation)
 }

@@ -14,6 +14,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/management/sieve"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -170,7 +171,7 @@ func poolsOutcome(s *scope) condition.Outcome {
 // listPools reads every projection of a cluster.
 func listPools(ctx context.Context, reader client.Reader, cluster string) ([]*v1alpha1.AgentPool, error) {
 	var list v1alpha1.AgentPoolList
-	if err := reader.List(ctx, &list); err != nil {
+	if err := reader.List(ctx, &list, sieve.Mentioning(cluster)); err != nil {
 		return nil, fmt.Errorf("listing agent pools: %w", err)
 	}
 	var pools []*v1alpha1.AgentPool

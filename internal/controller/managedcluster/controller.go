@@ -27,10 +27,12 @@ import (
 
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
+	resourcesv1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/history"
+	"berth.dev/berth/internal/naming"
 	networks "berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/pki"
 	"berth.dev/berth/internal/release"
@@ -105,11 +107,12 @@ func NewController(config Config) *Controller {
 			{v1alpha1.ConditionCredentialsReady, &formerIdentities{config: config}},
 			{v1alpha1.ConditionNetworkReady, &addresses{config: config, allocator: allocator}},
 			{v1alpha1.ConditionCredentialsReady, &credentials{config: config, renewal: renewal{config: config, seen: map[string]looked{}}}},
-			{v1alpha1.ConditionNetworkReady, &network{config: config}},
+			{v1alpha1.ConditionNetworkReady, &nodeGroup{config: config}},
+			{v1alpha1.ConditionNetworkReady, &network{config: config, allocator: allocator}},
 			{v1alpha1.ConditionUpgraded, &upgradeBackup{config: config}},
 			{v1alpha1.ConditionControlPlaneReady, &controlPlane{config: config}},
 			{v1alpha1.ConditionUpgraded, &upgrade{config: config}},
-			{v1alpha1.ConditionAddonsReady, &addons{config: config, applied: map[string]string{}}},
+			{v1alpha1.ConditionAddonsReady, &addons{config: config, applied: map[string]string{}, named: map[string]string{}}},
 			{v1alpha1.ConditionAgentPoolsReady, &agentPools{config: config}},
 			{v1alpha1.ConditionCredentialsReady, &rotation{config: config}},
 			{v1alpha1.ConditionStopped, &power{config: config}},
@@ -130,7 +133,8 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Named("managedcluster").
 		For(&v1alpha1.ManagedCluster{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, autoUpgradeChanged()))).
 		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
-		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
+		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(c.clustersIn)).
+		Watches(&resourcesv1.ResourceGroup{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.AgentPool{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.Disk{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.Backup{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
@@ -147,8 +151,11 @@ func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
 	switch o := object.(type) {
 	case *v1alpha1.ControlPlane:
 		name = o.Spec.ClusterName
-	case *networkv1.VirtualNetwork:
-		name = o.Spec.ClusterName
+	case *resourcesv1.ResourceGroup:
+		if o.Spec.ManagedBy == "" { // a caller's
+			return nil
+		}
+		name = naming.Object(o.Spec.ManagedBy)
 	case *v1alpha1.AgentPool:
 		name = o.Spec.ClusterName
 	case *v1alpha1.Disk:
@@ -158,7 +165,28 @@ func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
 			return nil
 		}
 	}
+	if name == "" { // a control plane that waits for a cluster
+		return nil
+	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: name}}}
+}
+
+// clustersIn maps a virtual network to the clusters that live in it.
+func (c *Controller) clustersIn(ctx context.Context, object client.Object) []reconcile.Request {
+	if vnet, ok := object.(*networkv1.VirtualNetwork); ok && vnet.Spec.ClusterName != "" {
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: vnet.Spec.ClusterName}}}
+	}
+	var clusters v1alpha1.ManagedClusterList
+	if err := c.config.Client.List(ctx, &clusters); err != nil {
+		return nil // the cache is stopping
+	}
+	var requests []reconcile.Request
+	for i := range clusters.Items {
+		if networkName(&clusters.Items[i]) == object.GetName() {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters.Items[i])})
+		}
+	}
+	return requests
 }
 
 // Reconcile runs every phase that can go on, computes the status once from what

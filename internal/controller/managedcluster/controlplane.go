@@ -47,6 +47,9 @@ func (p *controlPlane) Reconcile(ctx context.Context, s *scope) (reconcile.Resul
 		}
 		s.controlPlane = changed
 	}
+	if err := p.authorize(ctx, s); err != nil {
+		return reconcile.Result{}, err
+	}
 	if err := p.handOn(ctx, s); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -81,13 +84,13 @@ func (p *controlPlane) create(ctx context.Context, s *scope) error {
 			KubernetesVersion: spec.KubernetesVersion,
 			Address:           s.apiServer.String(),
 			FQDN:              s.fqdn(p.config.Zone),
-			Issuer: fmt.Sprintf("https://oidc.%s.%s/%s/%s/",
-				spec.Location, p.config.Zone, p.config.TenantID, s.incarnation()),
-			EtcdPrefix:  "/berth/" + s.incarnation(),
-			ServiceCIDR: spec.Network.ServiceCIDR, PodCIDR: spec.Network.PodCIDR,
-			UserID:          s.userID,
-			PowerState:      spec.PowerState,
-			CredentialsName: naming.Credentials(s.incarnation()), CredentialsDigest: pki.Digest(s.credentials),
+			Issuer:            naming.Issuer(spec.Location, p.config.Zone, p.config.TenantID, s.incarnation()),
+			EtcdPrefix:        naming.EtcdPrefix(s.incarnation()),
+			ServiceCIDR:       spec.Network.ServiceCIDR, PodCIDR: spec.Network.PodCIDR,
+			AuthorizedIPRanges: authorized(s),
+			UserID:             s.userID,
+			PowerState:         spec.PowerState,
+			CredentialsName:    naming.Credentials(s.incarnation()), CredentialsDigest: pki.Digest(s.credentials),
 			Restore: spec.Restore,
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -17,6 +18,7 @@ import (
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controller/conflict"
 	"berth.dev/berth/internal/controller/grant"
+	"berth.dev/berth/internal/management/sieve"
 	"berth.dev/berth/internal/naming"
 )
 
@@ -35,6 +37,7 @@ func deletions(config Config, allocator allocation.Allocator) []deletion {
 		d.backups,
 		d.network,
 		d.claims,
+		d.nodeGroup,
 		d.credentials,
 		d.maintenance,
 		d.backupSchedules,
@@ -123,7 +126,7 @@ func (d deleter) agentPools(ctx context.Context, cluster *v1alpha1.ManagedCluste
 // disks deletes the disks of the cluster's volumes with all that is on them.
 func (d deleter) disks(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
 	var list v1alpha1.DiskList
-	if err := d.config.Reader.List(ctx, &list); err != nil {
+	if err := d.config.Reader.List(ctx, &list, sieve.Mentioning(cluster.Spec.Incarnation)); err != nil {
 		return "", fmt.Errorf("listing disks: %w", err)
 	}
 	left := 0
@@ -155,7 +158,8 @@ func (d deleter) controlPlane(ctx context.Context, cluster *v1alpha1.ManagedClus
 	return "waiting for the control plane to stop", nil
 }
 
-// network deletes the balancer and the network whose router it is programmed in.
+// network deletes the balancer and then the network whose router it is programmed
+// in, or leaves the one that the cluster joined.
 func (d deleter) network(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
 	balancer := &networkv1.LoadBalancer{}
 	balancer.Name = cluster.Spec.Incarnation
@@ -163,13 +167,40 @@ func (d deleter) network(ctx context.Context, cluster *v1alpha1.ManagedCluster) 
 	if err != nil {
 		return "", err
 	}
+	if cluster.Spec.Network.Joins() {
+		return d.leave(ctx, cluster)
+	}
 	vnet := &networkv1.VirtualNetwork{}
-	vnet.Name = cluster.Spec.Incarnation
+	vnet.Name = networkName(cluster)
 	networkGone, err := d.delete(ctx, vnet)
 	if err != nil || balancerGone && networkGone {
 		return "", err
 	}
 	return "waiting for the virtual network to be removed", nil
+}
+
+// leave takes the cluster's entries out of the network that it joined and waits
+// until nothing of them is programmed: its addresses are given back next.
+func (d deleter) leave(ctx context.Context, cluster *v1alpha1.ManagedCluster) (string, error) {
+	incarnation := cluster.Spec.Incarnation
+	vnet, err := d.allocator.UpdateNetwork(ctx, networkName(cluster), func(vnet *networkv1.VirtualNetwork) (bool, error) {
+		spec := &vnet.Spec
+		before := len(spec.Outbounds) + len(spec.PodCIDRs) + len(spec.Ports) + len(spec.InternalAddresses)
+		spec.Outbounds = slices.DeleteFunc(spec.Outbounds, func(o networkv1.Outbound) bool { return o.ClusterIncarnation == incarnation })
+		spec.PodCIDRs = slices.DeleteFunc(spec.PodCIDRs, func(p networkv1.PodCIDR) bool { return p.ClusterIncarnation == incarnation })
+		spec.Ports = slices.DeleteFunc(spec.Ports, func(p networkv1.Port) bool { return p.ClusterIncarnation == incarnation })
+		spec.InternalAddresses = slices.DeleteFunc(spec.InternalAddresses, func(a networkv1.InternalAddress) bool { return a.ClusterIncarnation == incarnation })
+		return before != len(spec.Outbounds)+len(spec.PodCIDRs)+len(spec.Ports)+len(spec.InternalAddresses), nil
+	})
+	switch {
+	case apierrors.IsNotFound(err):
+		return "", nil
+	case err != nil:
+		return "", err
+	case vnet.Status.ObservedGeneration < vnet.Generation:
+		return "waiting for the host to take the cluster out of the virtual network " + cluster.Spec.Network.VirtualNetworkID, nil
+	}
+	return "", nil
 }
 
 // claims gives the addresses and ids back, those of the cluster's services included.

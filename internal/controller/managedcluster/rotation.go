@@ -94,7 +94,7 @@ func (p *rotation) Reconcile(ctx context.Context, s *scope) (reconcile.Result, e
 	if s.secret == nil {
 		return reconcile.Result{}, nil
 	}
-	if err := s.lookAtBundles(ctx); err != nil {
+	if err := p.lookAtBundles(ctx, s); err != nil {
 		return reconcile.Result{}, err
 	}
 	var result reconcile.Result
@@ -229,6 +229,15 @@ func nodeCredentials(files map[string][]byte) string {
 	return pki.NodeDigest(files)
 }
 
+// step is how a message begins that tells which step of an operation is taken.
+func (r rotor) step(n int) string {
+	of := 2
+	if r.whole {
+		of = 4
+	}
+	return fmt.Sprintf("step %d of %d: ", n, of)
+}
+
 // rotationOutcome says how far a rotation is, for the operation that waits for it.
 func (s *scope) rotationOutcome(r rotor) condition.Outcome {
 	wanted := s.cluster.Spec.RotationOf(r.kind)
@@ -240,19 +249,19 @@ func (s *scope) rotationOutcome(r rotor) condition.Outcome {
 	mine := s.secret.Annotations[r.idAnnotation()] == wanted.ID
 	switch waits := s.everywhere(r); {
 	case mine && known && (!r.whole || stage == pki.StageSettled && waits == ""):
-		return condition.True("the new " + r.what + " are in use everywhere")
+		return condition.True("in use everywhere: the new " + r.what)
 	case mine && known && stage == pki.StageSettled:
-		return condition.Waiting("step 3 of 3: forgetting the old " + r.what + "; waiting for " + waits)
+		return condition.Waiting(r.step(4) + "forgetting the old " + r.what + "; waiting for " + waits)
 	case s.givesUp():
 		return condition.Aborted()
 	case mine && known:
-		return condition.Waiting("step 2 of 3: waiting for " + s.used(r))
+		return condition.Waiting(r.step(3) + "waiting for " + s.used(r))
 	case !mine && stage == pki.StageSwitched:
-		return condition.Waiting("step 0 of 2: ending the trust in what the rotation before replaced; waiting for " + waits)
+		return condition.Waiting("before: ending the trust in what the rotation before replaced; waiting for " + waits)
 	case stage == pki.StageTrusting:
-		return condition.Waiting("step 1 of 2: having the new " + r.what + " trusted beside the old; waiting for " + waits)
+		return condition.Waiting(r.step(1) + "having the new " + r.what + " trusted beside the old; waiting for " + waits)
 	case stage == pki.StageSwitched:
-		return condition.Waiting("step 2 of 2: replacing all that the old " + r.what + " signed; waiting for " + waits)
+		return condition.Waiting(r.step(2) + "having the new " + r.what + " used, and what the old made replaced; waiting for " + waits)
 	default:
 		return condition.Waiting("making the new " + r.what)
 	}
@@ -268,17 +277,17 @@ func (s *scope) retired() (outcome condition.Outcome, at *metav1.Time) {
 		}
 		since, known := s.switchedSince(r)
 		if !known {
-			return condition.Waiting("the old " + r.what + " are accepted beside the new until all is replaced"), at
+			return condition.Waiting("accepted beside the new until all is replaced: the old " + r.what), at
 		}
 		until := metav1.NewTime(since.Add(wanted.GracePeriod.Duration))
 		if r.kind == v1alpha1.RotateAuthorities {
 			at = &until
 		}
 		if users := s.used(r); users != "" {
-			outcome = condition.Waiting("the old " + r.what + " are accepted beside the new: waiting for " + users)
+			outcome = condition.Waiting("accepted beside the new: the old " + r.what + "; waiting for " + users)
 			continue
 		}
-		outcome = condition.Waiting(fmt.Sprintf("the old %s are accepted beside the new until %s", r.what, until.UTC().Format(time.RFC3339)))
+		outcome = condition.Waiting(fmt.Sprintf("accepted beside the new until %s: the old %s", until.UTC().Format(time.RFC3339), r.what))
 	}
 	return outcome, at
 }

@@ -1,9 +1,7 @@
 package managedcluster
 
 import (
-	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +12,7 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/condition"
+	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/pki"
 )
 
@@ -26,9 +25,10 @@ type scope struct {
 	cluster *v1alpha1.ManagedCluster
 	now     time.Time
 
-	// apiServer, outbound and userID are set by the phase addresses; userID is 0 before.
+	// apiServer, outbound and userID are set by the phase addresses; outbound is
+	// empty and userID 0 before.
 	apiServer netip.Addr
-	outbound  netip.Addr
+	outbound  []string
 	userID    int64
 	// credentials are set by the phase of this name, by file name; nil before.
 	credentials map[string][]byte
@@ -42,6 +42,8 @@ type scope struct {
 	behind string
 	// rotated is set by the phase rotation: how far what a verb asks for is.
 	rotated map[meta.Verb]condition.Outcome
+	// nodeGroupTaken is why the node resource group is not the cluster's; empty if it is.
+	nodeGroupTaken string
 	// network is set by addresses if it exists, and by network; nil before.
 	network *networkv1.VirtualNetwork
 	// controlPlane is set by addresses if it exists, and by controlPlane; nil before.
@@ -75,6 +77,13 @@ func (s *scope) report(conditionType string, outcome condition.Outcome) {
 // incarnation names everything that is external to the cluster.
 func (s *scope) incarnation() string { return s.cluster.Spec.Incarnation }
 
+// networkName is the name of the cluster's virtual network.
+func (s *scope) networkName() string { return networkName(s.cluster) }
+
+func networkName(cluster *v1alpha1.ManagedCluster) string {
+	return naming.VirtualNetwork(cluster.Spec.Network.VirtualNetworkID, cluster.Spec.Incarnation)
+}
+
 // owner is the cluster as the holder of claims.
 func (s *scope) owner() allocation.Owner { return ownerOf(s.cluster) }
 
@@ -91,8 +100,7 @@ func (s *scope) fqdn(zone string) string {
 	case s.cluster.Status.FQDN != "":
 		return s.cluster.Status.FQDN
 	default:
-		return fmt.Sprintf("%s-%s.hcp.%s.%s", strings.ToLower(s.cluster.Spec.DNSPrefix),
-			s.incarnation()[:8], s.cluster.Spec.Location, zone)
+		return naming.APIServer(s.cluster.Spec.DNSPrefix, s.incarnation(), naming.APIServerDomain(s.cluster.Spec.Location, zone))
 	}
 }
 

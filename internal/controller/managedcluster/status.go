@@ -45,8 +45,8 @@ func (s *scope) writeStatus() {
 	if s.apiServer.IsValid() {
 		status.Address = s.apiServer.String()
 	}
-	if s.outbound.IsValid() {
-		status.OutboundAddress = s.outbound.String()
+	if len(s.outbound) > 0 {
+		status.OutboundAddress, status.OutboundAddresses = s.outbound[0], s.outbound
 	}
 	if s.controlPlane != nil {
 		status.FQDN = s.controlPlane.Spec.FQDN

@@ -25,6 +25,7 @@ import (
 	meta "berth.dev/berth/api/meta/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/controller/conflict"
+	"berth.dev/berth/internal/controller/fleet"
 	"berth.dev/berth/internal/maintenance"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/release"
@@ -128,15 +129,15 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 // look gathers what there is to know.
 func (c *Controller) look(ctx context.Context, cluster *v1alpha1.ManagedCluster) (*look, error) {
 	l := &look{cluster: cluster, image: c.config.Image(), now: c.config.Clock.Now(), schedule: maintenance.Always()}
-	var machines v1alpha1.MachineList
-	if err := c.config.Client.List(ctx, &machines); err != nil {
-		return nil, fmt.Errorf("listing machines: %w", err)
+	machines, err := fleet.Of(ctx, c.config.Client, cluster.Name)
+	if err != nil {
+		return nil, err
 	}
 	for _, pool := range cluster.Spec.AgentPools {
 		name := naming.AgentPool(pool.Name, pool.Incarnation)
 		switch {
-		case !slices.ContainsFunc(machines.Items, func(m v1alpha1.Machine) bool {
-			return m.Spec.ClusterName == cluster.Name && m.Spec.AgentPoolName == name && m.DeletionTimestamp == nil &&
+		case !slices.ContainsFunc(machines, func(m v1alpha1.Machine) bool {
+			return m.Spec.AgentPoolName == name && m.DeletionTimestamp == nil &&
 				m.Status.NodeImage != "" && m.Status.NodeImage != l.image
 		}):
 		case pool.NodeImageVersion == l.image:
@@ -166,29 +167,7 @@ func (c *Controller) look(ctx context.Context, cluster *v1alpha1.ManagedCluster)
 
 // due says that the nodes of a pool are to be renewed now.
 func (l *look) due() bool {
-	return len(l.old) > 0 && l.wrong == nil && l.open && l.window.Contains(l.now) && l.busy() == "" && !l.rests()
-}
-
-// rests says that the last attempt was refused in this window, and that nobody
-// has changed the cluster since.
-func (l *look) rests() bool {
-	return l.refused != nil && l.refused.Generation == l.cluster.Generation && l.now.Before(l.refused.RetryTime.Time)
-}
-
-// busy says why no node can be renewed as the cluster stands, empty if one can.
-func (l *look) busy() string {
-	c := l.cluster
-	switch state := c.DeriveProvisioningState(); {
-	case c.Spec.PowerState == meta.PowerStopped:
-		return "the cluster is stopped; start it to have its nodes renewed"
-	case len(c.Spec.Operations) > 0:
-		return fmt.Sprintf("the operation %s runs on the cluster", c.Spec.Operations[0].Verb)
-	case state != v1alpha1.StateSucceeded:
-		return fmt.Sprintf("the cluster is %s; bring it back to %s by an update", state, v1alpha1.StateSucceeded)
-	case c.Spec.Upgrade.Revocable():
-		return "the last upgrade can still be taken back; lift it, or wait for the end of its soak"
-	}
-	return ""
+	return len(l.old) > 0 && l.wrong == nil && l.open && l.window.Contains(l.now) && l.cluster.InTheWay() == "" && !l.refused.Rests(l.cluster, l.now)
 }
 
 // start renews the nodes of the first pool that has old ones. A kill right after
@@ -229,7 +208,7 @@ func (l *look) message() string {
 	if l.planned && l.open {
 		when = fmt.Sprintf("in the maintenance window from %s to %s", l.window.Start.UTC().Format(time.RFC3339), l.window.End.UTC().Format(time.RFC3339))
 	}
-	switch busy := l.busy(); {
+	switch busy := l.cluster.InTheWay(); {
 	case len(l.old) == 0 && len(l.renewed) == 0:
 		return "all nodes have the node image " + l.image
 	case l.started != "":
@@ -240,7 +219,7 @@ func (l *look) message() string {
 		return fmt.Sprintf("the nodes of '%s' are of an older image and wait: the maintenance configuration '%s' is wrong: %v", l.old[0], v1alpha1.MaintenanceNodeOS, l.wrong)
 	case !l.open:
 		return fmt.Sprintf("the nodes of '%s' are of an older image and wait: the maintenance configuration leaves no window in the next years", l.old[0])
-	case l.rests():
+	case l.refused.Rests(l.cluster, l.now):
 		return fmt.Sprintf("renewing the nodes of '%s' was refused: %s It is tried again in the next window, or as soon as the cluster is changed", l.old[0], l.refused.Failure.Message)
 	case busy != "":
 		return fmt.Sprintf("the nodes of '%s' are renewed with the node image %s %s, and wait: %s", l.old[0], l.image, when, busy)

@@ -22,6 +22,7 @@ import (
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/history"
@@ -57,6 +58,10 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		For(&v1alpha1.Operation{}).
 		Watches(&containerservicev1.ManagedCluster{}, handler.EnqueueRequestsFromMapFunc(c.operationsOn("ManagedCluster"))).
 		Watches(&v1alpha1.ResourceGroup{}, handler.EnqueueRequestsFromMapFunc(c.operationsOn("ResourceGroup"))).
+		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(c.operationsOn("VirtualNetwork"))).
+		Watches(&networkv1.NetworkSecurityGroup{}, handler.EnqueueRequestsFromMapFunc(c.operationsOn("NetworkSecurityGroup"))).
+		Watches(&networkv1.RouteTable{}, handler.EnqueueRequestsFromMapFunc(c.operationsOn("RouteTable"))).
+		Watches(&networkv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(c.operationsOn("AddressReservation"))).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 4,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
@@ -135,6 +140,16 @@ func (c *Controller) target(ctx context.Context, target v1alpha1.Target) (client
 	case "ResourceGroup":
 		group := &v1alpha1.ResourceGroup{}
 		object, conditions = group, &group.Status.Conditions
+	case "VirtualNetwork":
+		network := &networkv1.VirtualNetwork{}
+		object, conditions = network, &network.Status.Conditions
+	case "AddressReservation":
+		reservation := &networkv1.AddressReservation{}
+		object, conditions = reservation, &reservation.Status.Conditions
+	case "NetworkSecurityGroup":
+		object, conditions = &networkv1.NetworkSecurityGroup{}, &[]metav1.Condition{}
+	case "RouteTable":
+		object, conditions = &networkv1.RouteTable{}, &[]metav1.Condition{}
 	default:
 		return nil, waits, reconcile.TerminalError(fmt.Errorf("operation on unknown kind %q", target.Kind))
 	}

@@ -20,6 +20,7 @@ import (
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	managedidentityv1 "berth.dev/berth/api/managedidentity/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	v1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/controller/condition"
 	"berth.dev/berth/internal/controller/conflict"
@@ -46,6 +47,10 @@ func (c *Controller) Register(manager ctrl.Manager) error {
 		Watches(&containerservicev1.ManagedCluster{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
 		Watches(&managedidentityv1.UserAssignedIdentity{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
 		Watches(&containerservicev1.Backup{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		Watches(&networkv1.VirtualNetwork{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		Watches(&networkv1.NetworkSecurityGroup{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		Watches(&networkv1.RouteTable{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
+		Watches(&networkv1.AddressReservation{}, handler.EnqueueRequestsFromMapFunc(c.groupOf)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 4,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
@@ -72,6 +77,8 @@ func (c *Controller) groupOf(ctx context.Context, object client.Object) []reconc
 func holds(group *v1alpha1.ResourceGroup, object client.Object) bool {
 	var subscriptionID, name string
 	switch o := object.(type) {
+	case networkv1.Object:
+		return lies(group, o.Common().ResourceID)
 	case *containerservicev1.ManagedCluster:
 		subscriptionID, name = o.Spec.SubscriptionID, o.Spec.ResourceGroup
 	case *containerservicev1.Backup:
@@ -133,6 +140,11 @@ func (c *Controller) finalize(ctx context.Context, group *v1alpha1.ResourceGroup
 		return err
 	}
 	if waits, err := c.identities(ctx, group); waits != "" {
+		return errors.Join(err, c.report(ctx, group, waits))
+	} else if err != nil {
+		return err
+	}
+	if waits, err := c.networks(ctx, group); waits != "" {
 		return errors.Join(err, c.report(ctx, group, waits))
 	} else if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/controller/fleet"
 	"berth.dev/berth/internal/tenant"
 )
 
@@ -20,13 +20,13 @@ func (c *Controller) readBackends(ctx context.Context, s *scope) error {
 	if err := s.tenant.Reader.List(ctx, &nodes); err != nil {
 		return fmt.Errorf("listing nodes: %w", err)
 	}
-	var machines containerservicev1.MachineList
-	if err := c.config.Client.List(ctx, &machines); err != nil {
-		return fmt.Errorf("listing machines: %w", err)
+	machines, err := fleet.Of(ctx, c.config.Client, s.cluster.Name)
+	if err != nil {
+		return err
 	}
 	addresses := map[string]string{}
-	for _, machine := range machines.Items {
-		if machine.Spec.ClusterName == s.cluster.Name && machine.DeletionTimestamp == nil {
+	for _, machine := range machines {
+		if machine.DeletionTimestamp == nil {
 			addresses[machine.Spec.NodeName] = machine.Spec.Address
 		}
 	}

@@ -1,7 +1,7 @@
 // Package service serves the tenants' services of type LoadBalancer: each gets a
-// public address and a frontend in the LoadBalancer of its cluster, whose
-// backends are the cluster's ready nodes. What is not built (SCTP, source
-// ranges, internal balancers) is refused with an event in the tenant, never
+// address, public or inside the virtual network, and a frontend in the LoadBalancer
+// of its cluster, whose backends are the cluster's ready nodes. What cannot be had
+// (SCTP, IPv6, another's address) is refused with an event in the tenant, never
 // served half.
 package service
 
@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,12 +26,16 @@ import (
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
 	"berth.dev/berth/internal/controller/conflict"
+	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/tenant"
 )
 
 // Finalizer holds a service until its address is given back. It is the field's
 // own name, so that nothing else mistakes it.
 const Finalizer = "service.kubernetes.io/load-balancer-cleanup"
+
+// unavailableRetry is the interval at which addresses that could not be had are asked for again.
+const unavailableRetry = 10 * time.Second
 
 // Tenants finds connected tenants.
 type Tenants interface {
@@ -44,6 +49,11 @@ type Config struct {
 	Reader  client.Reader
 	Clock   clock.PassiveClock
 	Tenants Tenants
+	// Permissions says which public addresses of callers a cluster may use.
+	Permissions Permissions
+	Metrics     Metrics
+	// Parallel is how many services of a cluster are written at a time, 1 if it is less.
+	Parallel int
 }
 
 // Controller serves all services of one cluster at a time: they share one
@@ -110,12 +120,12 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	var errs []error
-	for _, step := range []func(context.Context, *scope) error{c.claim, c.program, c.publish, c.release} {
+	for _, step := range []func(context.Context, *scope) error{c.claim, c.program, c.publish, c.release, c.announce} {
 		if err := step(ctx, s); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	return conflict.Retry(reconcile.Result{}, errors.Join(errs...))
+	return conflict.Retry(reconcile.Result{RequeueAfter: s.again}, errors.Join(errs...))
 }
 
 // readScope reads the cluster with its tenant's services; nil while it is not
@@ -140,6 +150,7 @@ func (c *Controller) readScope(ctx context.Context, name string) (*scope, error)
 	s := &scope{
 		cluster: cluster, tenant: t, now: c.config.Clock.Now(),
 		owner: allocation.Owner{Name: cluster.Name, Incarnation: cluster.Spec.Incarnation},
+		pool:  sync.OnceValues(func() (*allocation.Pool, error) { return c.allocator.Pool(ctx, naming.LocalHost) }),
 	}
 	var services corev1.ServiceList
 	if err := t.Reader.List(ctx, &services); err != nil {
@@ -147,16 +158,19 @@ func (c *Controller) readScope(ctx context.Context, name string) (*scope, error)
 	}
 	for i := range services.Items {
 		if concerns(&services.Items[i]) {
-			s.services = append(s.services, &balanced{service: &services.Items[i]})
+			b := &balanced{service: &services.Items[i]}
+			b.wish, b.refused = readWish(b.service)
+			s.services = append(s.services, b)
 		}
 	}
-	s.balancer = &networkv1.LoadBalancer{}
-	err := c.config.Reader.Get(ctx, client.ObjectKey{Name: cluster.Spec.Incarnation}, s.balancer)
+	balancer := &networkv1.LoadBalancer{}
+	err := c.config.Reader.Get(ctx, client.ObjectKey{Name: cluster.Spec.Incarnation}, balancer)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the load balancer: %w", err)
 	}
-	return s, c.readBackends(ctx, s)
+	s.found(balancer)
+	return s, errors.Join(c.readClaims(ctx, s), c.readBackends(ctx, s))
 }

@@ -1,40 +1,14 @@
 package service
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 )
-
-// annotationInternal asks for a balancer inside the virtual network.
-const annotationInternal = "service.beta.kubernetes.io/azure-load-balancer-internal"
-
-// refusal says why a service cannot be balanced, in words for its owner; empty
-// if it can.
-func refusal(service *corev1.Service) string {
-	switch {
-	case service.Annotations[annotationInternal] == "true":
-		return "internal load balancers are not built: remove the annotation " + annotationInternal
-	case len(service.Spec.LoadBalancerSourceRanges) > 0:
-		return "loadBalancerSourceRanges are not built: remove them, or use a NetworkPolicy"
-	case service.Spec.LoadBalancerIP != "": // deprecated, yet what callers still set
-		return "loadBalancerIP is not built: remove it to get an address of the pool"
-	case !slices.Contains(service.Spec.IPFamilies, corev1.IPv4Protocol) && len(service.Spec.IPFamilies) > 0:
-		return "load balancers have IPv4 addresses only"
-	case service.Spec.AllocateLoadBalancerNodePorts != nil && !*service.Spec.AllocateLoadBalancerNodePorts:
-		return "allocateLoadBalancerNodePorts must be true: the balancer forwards to node ports"
-	}
-	for _, port := range service.Spec.Ports {
-		if port.Protocol != corev1.ProtocolTCP && port.Protocol != corev1.ProtocolUDP && port.Protocol != "" {
-			return fmt.Sprintf("port %d: protocol %s cannot be balanced, only TCP and UDP", port.Port, port.Protocol)
-		}
-	}
-	return ""
-}
 
 // rules are the ports of a frontend; those whose node port is not allocated yet
 // are left out.
@@ -55,25 +29,49 @@ func rules(service *corev1.Service) []networkv1.Rule {
 
 // frontend is what the balancer is to do for a service.
 func (s *scope) frontend(b *balanced) networkv1.Frontend {
-	names := make([]string, 0, len(s.nodes))
-	for name := range s.nodes {
-		names = append(names, name)
+	frontend := networkv1.Frontend{
+		Service: key(b.service), Address: b.address.String(), Internal: b.wish.internal, Subnet: b.subnet,
+		Rules: rules(b.service), Backends: s.backends(b.service),
+		IdleTimeoutSeconds: int32(b.wish.idle / time.Second), SilentOnIdle: b.wish.silent, AffinitySeconds: int32(b.wish.affinity / time.Second),
+	}
+	for _, r := range b.wish.ranges {
+		frontend.SourceRanges = append(frontend.SourceRanges, r.String())
 	}
 	if local(b.service) {
-		names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(s.ready[key(b.service)], name) })
+		frontend.HealthCheckNodePort = b.service.Spec.HealthCheckNodePort
 	}
-	backends := make([]string, 0, len(names))
-	for _, name := range names {
-		backends = append(backends, s.nodes[name])
+	return frontend
+}
+
+// backends are the addresses of the nodes that a service is sent to.
+func (s *scope) backends(service *corev1.Service) []string {
+	var backends []string
+	for name, address := range s.nodes {
+		if !local(service) || slices.Contains(s.ready[key(service)], name) {
+			backends = append(backends, address)
+		}
 	}
 	slices.SortFunc(backends, strings.Compare)
-	return networkv1.Frontend{
-		Service: key(b.service), Address: b.address.String(),
-		Rules: rules(b.service), Backends: backends,
-	}
+	return backends
 }
 
 // local says that only nodes with an endpoint of the service may get its traffic.
 func local(service *corev1.Service) bool {
 	return service.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
+}
+
+// clash is the service before this one that has one of its ports on the same
+// address; empty if there is none.
+func clash(frontends []networkv1.Frontend, next networkv1.Frontend) string {
+	for _, other := range frontends {
+		if other.Address != next.Address {
+			continue
+		}
+		for _, rule := range next.Rules {
+			if slices.ContainsFunc(other.Rules, func(r networkv1.Rule) bool { return r.Port == rule.Port && r.Protocol == rule.Protocol }) {
+				return other.Service
+			}
+		}
+	}
+	return ""
 }

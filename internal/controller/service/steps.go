@@ -2,50 +2,89 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	containerservicev1 "berth.dev/berth/api/containerservice/v1alpha1"
 	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/controller/allocation"
-	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/network"
 )
 
-// claim holds every service that is to be served by the finalizer, and then
-// takes a public address for it.
+// claim takes an address for every service that is to be served. One that asks for
+// a certain address is held by the finalizer first; one that takes any is held with
+// the write that tells it which: what it has is found and given back if it vanishes
+// before.
 func (c *Controller) claim(ctx context.Context, s *scope) error {
 	var errs []error
+	var asking []*balanced
 	for _, b := range s.services {
 		if !wanted(b.service) {
 			continue
 		}
-		if why := refusal(b.service); why != "" {
-			errs = append(errs, c.tell(ctx, s, b.service, "LoadBalancerRefused", why))
+		if b.refused != nil {
+			c.config.Metrics.refused()
+			errs = append(errs, c.tell(ctx, s, b.service, "LoadBalancerRefused", b.refused.Error()))
 			continue
 		}
-		if err := c.hold(ctx, s, b); err != nil {
-			errs = append(errs, client.IgnoreNotFound(err))
-			continue
-		}
-		address, err := c.address(ctx, s, b.service)
-		if err != nil {
-			errs = append(errs, err, c.tell(ctx, s, b.service, "AllocationFailed", err.Error()))
-			continue
-		}
-		b.address = address
+		asking = append(asking, b)
 	}
+	errs = append(errs, c.each(asking, func(b *balanced) error {
+		if b.wish.any() {
+			b.missing = c.public(ctx, s, b)
+			return nil
+		}
+		return client.IgnoreNotFound(c.hold(ctx, s, b))
+	}))
+	for _, b := range asking {
+		if !b.wish.any() {
+			if !held(b.service) {
+				continue // it is gone, or the next look holds it
+			}
+			b.missing = c.address(ctx, s, b)
+		}
+		if b.missing != nil {
+			errs = append(errs, c.unaddressed(ctx, s, b))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unaddressed tells a service why it has no address. The error is nil where
+// nothing but time helps.
+func (c *Controller) unaddressed(ctx context.Context, s *scope, b *balanced) error {
+	b.address = netip.Addr{}
+	c.config.Metrics.unaddressed()
+	told := c.tell(ctx, s, b.service, "AllocationFailed", b.missing.Error())
+	if errors.Is(b.missing, allocation.ErrUnavailable) || errors.Is(b.missing, network.ErrExhausted) {
+		s.again = unavailableRetry // nobody tells when there is one to have
+		return told
+	}
+	return errors.Join(told, b.missing)
+}
+
+// each does something to services, several at a time: every write of one waits
+// for its API server's disk, and a cluster may bring hundreds at once.
+func (c *Controller) each(services []*balanced, do func(*balanced) error) error {
+	errs := make([]error, len(services))
+	var group errgroup.Group
+	group.SetLimit(max(1, c.config.Parallel))
+	for i, b := range services {
+		group.Go(func() error {
+			errs[i] = do(b)
+			return nil
+		})
+	}
+	_ = group.Wait() // all errors are in errs
 	return errors.Join(errs...)
 }
 
@@ -63,25 +102,30 @@ func (c *Controller) hold(ctx context.Context, s *scope, b *balanced) error {
 	return nil
 }
 
-// address is the one that the balancer already has for a service, or a claimed one.
-func (c *Controller) address(ctx context.Context, s *scope, service *corev1.Service) (netip.Addr, error) {
-	for _, frontend := range s.balancer.Spec.Frontends {
-		if frontend.Service == key(service) {
-			return netip.ParseAddr(frontend.Address)
-		}
-	}
-	return c.allocator.Address(ctx, naming.LocalHost, s.owner, purpose(service))
-}
-
 // program writes the frontends of all services that have an address, and drops all others.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	var frontends []networkv1.Frontend
+	var errs []error
+	slices.SortStableFunc(s.services, s.order) // who has an address keeps it before who asks for it
 	for _, b := range s.services {
-		if b.address.IsValid() {
-			frontends = append(frontends, s.frontend(b))
-		} else if at := s.programmed(b.service); at != nil && wanted(b.service) && refusal(b.service) == "" {
-			frontends = append(frontends, *at) // its turn failed now: what is served stays
+		next := networkv1.Frontend{}
+		switch at := s.programmed(b.service); {
+		case b.address.IsValid():
+			next = s.frontend(b)
+		case at != nil && wanted(b.service) && b.refused == nil:
+			next = *at // its turn failed now: what is served stays
+		default:
+			continue
 		}
+		if other := clash(frontends, next); other != "" {
+			b.address = netip.Addr{}
+			errs = append(errs, c.tell(ctx, s, b.service, "AllocationFailed", "a port of it is that of service "+other+" on the same address "+next.Address))
+			continue
+		}
+		frontends = append(frontends, next)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	slices.SortFunc(frontends, func(a, b networkv1.Frontend) int { return strings.Compare(a.Service, b.Service) })
 	if equality.Semantic.DeepEqual(frontends, s.balancer.Spec.Frontends) {
@@ -92,18 +136,19 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	if err := c.config.Client.Update(ctx, changed); err != nil {
 		return fmt.Errorf("writing the frontends: %w", err)
 	}
-	s.balancer = changed
+	s.found(changed)
 	return nil
 }
 
-// programmed is the frontend that the balancer's spec has for a service.
-func (s *scope) programmed(service *corev1.Service) *networkv1.Frontend {
-	for i := range s.balancer.Spec.Frontends {
-		if s.balancer.Spec.Frontends[i].Service == key(service) {
-			return &s.balancer.Spec.Frontends[i]
-		}
+// order puts services whose balancer stands before those that wait for one.
+func (s *scope) order(a, b *balanced) int {
+	switch here, there := s.programmed(a.service) != nil, s.programmed(b.service) != nil; {
+	case here && !there:
+		return -1
+	case there && !here:
+		return 1
 	}
-	return nil
+	return strings.Compare(key(a.service), key(b.service))
 }
 
 // observed says that the host has programmed the balancer as it is written.
@@ -112,94 +157,81 @@ func (s *scope) observed() bool {
 		containerservicev1.ConditionTrue(s.balancer.Status.Conditions, containerservicev1.ConditionReady)
 }
 
-// publish tells a service its address once the host has programmed it.
-func (c *Controller) publish(ctx context.Context, s *scope) error {
-	if !s.observed() {
-		return nil // the balancer's status wakes this controller
-	}
-	var errs []error
-	for _, b := range s.services {
-		if at := s.programmed(b.service); !b.address.IsValid() || at == nil || at.Address != b.address.String() {
-			continue
-		}
-		mode := corev1.LoadBalancerIPModeVIP
-		errs = append(errs, c.writeStatus(ctx, s, b, []corev1.LoadBalancerIngress{{IP: b.address.String(), IPMode: &mode}}))
-	}
-	return errors.Join(errs...)
+// serves says that the host has programmed an address for a service, be it with
+// less than what was written since: of many services that are made in a row, none
+// waits for the last.
+func (s *scope) serves(service *corev1.Service, address netip.Addr) bool {
+	return s.observed() || s.served[key(service)] == address.String()
 }
 
-func (c *Controller) writeStatus(ctx context.Context, s *scope, b *balanced, ingress []corev1.LoadBalancerIngress) error {
-	if equality.Semantic.DeepEqual(b.service.Status.LoadBalancer.Ingress, ingress) {
-		return nil
-	}
-	changed := b.service.DeepCopy()
-	changed.Status.LoadBalancer.Ingress = ingress
-	if err := s.tenant.Client.Status().Patch(ctx, changed, client.MergeFrom(b.service)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("writing the status of service %s: %w", key(b.service), err)
-	}
-	b.service = changed
-	return nil
+// publish tells a service its address once the host has programmed it, and holds it
+// by the same write: hundreds may come at once, and each write costs its API server
+// as much as serving it. Until then the balancer's status wakes this controller.
+func (c *Controller) publish(ctx context.Context, s *scope) error {
+	return c.each(s.services, func(b *balanced) error {
+		if at := s.programmed(b.service); !b.address.IsValid() || at == nil || at.Address != b.address.String() || !s.serves(b.service, b.address) {
+			return nil
+		}
+		mode := corev1.LoadBalancerIPModeVIP
+		ingress := []corev1.LoadBalancerIngress{{IP: b.address.String(), IPMode: &mode}}
+		if equality.Semantic.DeepEqual(b.service.Status.LoadBalancer.Ingress, ingress) {
+			return client.IgnoreNotFound(c.hold(ctx, s, b))
+		}
+		changed := b.service.DeepCopy()
+		controllerutil.AddFinalizer(changed, Finalizer)
+		changed.Status.LoadBalancer.Ingress = ingress
+		patch := client.MergeFromWithOptions(b.service, client.MergeFromWithOptimisticLock{})
+		if err := s.tenant.Client.Status().Patch(ctx, changed, patch); err != nil {
+			return client.IgnoreNotFound(fmt.Errorf("telling service %s its address: %w", key(b.service), err))
+		}
+		b.service, b.told = changed, true
+		return client.IgnoreNotFound(c.hold(ctx, s, b)) // an API server may take the status alone
+	})
+}
+
+// announce writes an event for each service that was told its address: the last
+// step, so that no address waits for it.
+func (c *Controller) announce(ctx context.Context, s *scope) error {
+	return c.each(s.services, func(b *balanced) error {
+		if !b.told {
+			return nil
+		}
+		return c.say(ctx, s, b.service, note{"EnsuredLoadBalancer", "the load balancer answers on " + b.address.String(), corev1.EventTypeNormal})
+	})
 }
 
 // release lets go of services that are no longer to be served, once the host
-// has dropped their frontends: the address back, the status empty, the finalizer
+// has dropped their frontends: the addresses back, the status empty, the finalizer
 // last. Addresses of services that vanished without being let go (their
 // finalizer is the tenant's to remove) are given back as well.
 func (c *Controller) release(ctx context.Context, s *scope) error {
 	if !s.observed() {
 		return nil // the balancer's status wakes this controller
 	}
-	purposes := map[string]bool{}
-	for _, b := range s.services {
-		purposes[purpose(b.service)] = true
-	}
-	for _, frontend := range s.balancer.Spec.Frontends {
-		purposes[allocation.ServicePurpose(frontend.Service)] = true
-	}
-	errs := []error{c.allocator.ReleaseServices(ctx, s.owner, func(p string) bool { return purposes[p] })}
-	for _, b := range s.services {
-		gone := !wanted(b.service) || refusal(b.service) != ""
-		if !gone || !slices.Contains(b.service.Finalizers, Finalizer) || s.programmed(b.service) != nil {
-			continue
+	return errors.Join(c.giveBack(ctx, s), c.each(s.services, func(b *balanced) error {
+		gone := !wanted(b.service) || b.refused != nil
+		if !gone || !held(b.service) || s.programmed(b.service) != nil {
+			return nil
 		}
-		errs = append(errs, c.letGo(ctx, s, b))
-	}
-	return errors.Join(errs...)
+		return c.letGo(ctx, s, b)
+	}))
 }
 
+// letGo empties a service's status and takes the finalizer off.
 func (c *Controller) letGo(ctx context.Context, s *scope, b *balanced) error {
-	if err := c.allocator.ReleaseAddress(ctx, s.owner, purpose(b.service)); err != nil {
-		return err
-	}
-	if err := c.writeStatus(ctx, s, b, nil); err != nil {
-		return err
-	}
+	last := b.service.DeletionTimestamp != nil && len(b.service.Finalizers) == 1 // its status goes with it
 	changed := b.service.DeepCopy()
+	if !last && len(changed.Status.LoadBalancer.Ingress) > 0 {
+		changed.Status.LoadBalancer.Ingress = nil
+		if err := s.tenant.Client.Status().Patch(ctx, changed, client.MergeFrom(b.service)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("writing the status of service %s: %w", key(b.service), err)
+		}
+		b.service = changed.DeepCopy()
+	}
 	controllerutil.RemoveFinalizer(changed, Finalizer)
 	patch := client.MergeFromWithOptions(b.service, client.MergeFromWithOptimisticLock{})
 	if err := s.tenant.Client.Patch(ctx, changed, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("letting go of service %s: %w", key(b.service), err)
-	}
-	return nil
-}
-
-// tell writes a warning into the tenant, once for each thing there is to say.
-func (c *Controller) tell(ctx context.Context, s *scope, service *corev1.Service, reason, message string) error {
-	sum := sha256.Sum256([]byte(reason + message + string(service.UID)))
-	now := metav1.NewTime(s.now)
-	err := s.tenant.Client.Create(ctx, &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: service.Namespace, Name: service.Name + "." + hex.EncodeToString(sum[:6]),
-		},
-		InvolvedObject: corev1.ObjectReference{
-			Kind: "Service", APIVersion: "v1", Namespace: service.Namespace, Name: service.Name, UID: service.UID,
-		},
-		Type: corev1.EventTypeWarning, Reason: reason, Message: message,
-		Source:         corev1.EventSource{Component: "berth"},
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
-	})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("telling service %s: %w", key(service), err)
 	}
 	return nil
 }

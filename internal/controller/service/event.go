@@ -1,0 +1,43 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// note is what an event says; kind is that of the event.
+type note struct {
+	reason, message, kind string
+}
+
+// tell writes a warning into the tenant, once for each thing there is to say.
+func (c *Controller) tell(ctx context.Context, s *scope, service *corev1.Service, reason, message string) error {
+	return c.say(ctx, s, service, note{reason, message, corev1.EventTypeWarning})
+}
+
+// say writes an event into the tenant, once for each thing there is to say.
+func (c *Controller) say(ctx context.Context, s *scope, service *corev1.Service, n note) error {
+	sum := sha256.Sum256([]byte(n.reason + n.message + string(service.UID)))
+	now := metav1.NewTime(s.now)
+	err := s.tenant.Client.Create(ctx, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: service.Namespace, Name: service.Name + "." + hex.EncodeToString(sum[:6]),
+		},
+		InvolvedObject: corev1.ObjectReference{
+			Kind: "Service", APIVersion: "v1", Namespace: service.Namespace, Name: service.Name, UID: service.UID,
+		},
+		Type: n.kind, Reason: n.reason, Message: n.message,
+		Source:         corev1.EventSource{Component: "berth"},
+		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("telling service %s: %w", key(service), err)
+	}
+	return nil
+}
