@@ -66,8 +66,8 @@ func badClusters() map[string]struct {
 		"a range that is not canonical": {network(`"podCidr":"10.244.0.1/16"`), want{400, "InvalidParameter", "properties.networkProfile.podCidr", "not canonical: its first address is 10.244.0.0/16"}},
 		"no range at all":               {network(`"podCidr":"ten"`), want{400, "InvalidParameter", "properties.networkProfile.podCidr", "CIDR notation"}},
 		"a range of IPv6":               {network(`"podCidr":"fd00::/64"`), want{400, "InvalidParameter", "properties.networkProfile.podCidr", "IPv4"}},
-		"pods too small for a node":     {network(`"podCidr":"10.244.0.0/25"`), want{400, "InvalidParameter", "properties.networkProfile.podCidr", "too small"}},
-		"pods too small for the count":  {strings.Replace(network(`"podCidr":"10.244.0.0/24"`), `"count":1`, `"count":2`, 1), want{400, "InvalidParameter", "properties.networkProfile.podCidr", "room for 1 nodes"}},
+		"pods too small for a node":     {network(`"podCidr":"10.244.0.0/25"`), want{400, "InsufficientSubnetSize", "properties.networkProfile.podCidr", "Pre-allocated IPs 512 exceeds IPs available 128"}},
+		"pods too small for the count":  {strings.Replace(network(`"podCidr":"10.244.0.0/24"`), `"count":1`, `"count":2`, 1), want{400, "InsufficientSubnetSize", "properties.networkProfile.podCidr", "Pre-allocated IPs 768 exceeds IPs available 256"}},
 		"services too small":            {network(`"serviceCidr":"10.0.0.0/30","dnsServiceIP":"10.0.0.2"`), want{400, "InvalidParameter", "properties.networkProfile.serviceCidr", "too small"}},
 		"services too large":            {network(`"serviceCidr":"10.0.0.0/11"`), want{400, "InvalidParameter", "properties.networkProfile.serviceCidr", "too large"}},
 		"a DNS address outside":         {network(`"dnsServiceIP":"10.1.0.10"`), want{400, "InvalidParameter", "properties.networkProfile.dnsServiceIP", "not in the serviceCidr"}},
@@ -75,7 +75,7 @@ func badClusters() map[string]struct {
 		"the last address for DNS":      {network(`"dnsServiceIP":"10.0.255.255"`), want{400, "InvalidParameter", "properties.networkProfile.dnsServiceIP", "last address"}},
 		"a DNS address that is none":    {network(`"dnsServiceIP":"dns"`), want{400, "InvalidParameter", "properties.networkProfile.dnsServiceIP", "not an IPv4 address"}},
 		"two families":                  {network(`"podCidrs":["10.244.0.0/16","fd00::/64"]`), want{400, "InvalidParameter", "properties.networkProfile.podCidrs", "only one"}},
-		"another network plugin":        {network(`"networkPlugin":"azure"`), want{400, "PropertyNotSupported", "properties.networkProfile.networkPlugin", "only kubenet"}},
+		"another network plugin":        {network(`"networkPlugin":"flannel"`), want{400, "InvalidParameter", "properties.networkProfile.networkPlugin", "azure, kubenet, none"}},
 		"a count above the limit":       {strings.Replace(body("", ""), `"count":1`, `"count":1001`, 1), want{400, "", "", "out of range"}},
 		"a negative count":              {strings.Replace(body("", ""), `"count":1`, `"count":-1`, 1), want{400, "InvalidParameter", "properties.agentPoolProfiles[0].count", "1 to 1000"}},
 		"a System pool without nodes":   {strings.Replace(body("", ""), `"count":1`, `"count":0`, 1), want{400, "InvalidParameter", "properties.agentPoolProfiles[0].count", "1 to 1000"}},
@@ -214,7 +214,7 @@ func TestAClusterThatExistsRefusesWhatMayNotChange(t *testing.T) {
 		"the last System pool gone": {"DELETE", pool, "", want{400, "OperationNotAllowed", "agentPoolName", "last one of mode System"}},
 		"a pool with a bad name":    {"PUT", clusterPath + "/agentPools/Bad_Name", `{"properties":{}}`, want{400, "InvalidParameter", "", "12 lower-case"}},
 		"too many nodes":            {"PUT", pool, `{"properties":{"count":9}}`, want{409, "AllocationFailed", "properties.count", "18 vCPUs"}},
-		"a pool beyond the pods":    {"PUT", pool, `{"properties":{"count":400}}`, want{400, "InvalidParameter", "properties.count", "room for 256 nodes"}},
+		"a pool beyond the pods":    {"PUT", pool, `{"properties":{"count":400}}`, want{400, "InsufficientSubnetSize", "properties.count", "Pre-allocated IPs 112640 exceeds IPs available 65536"}},
 		"a wrong type in a pool":    {"PUT", pool, `{"properties":{"count":"2"}}`, want{400, "InvalidRequestContent", "properties.count", "a string"}},
 	}
 	for name, c := range cases {

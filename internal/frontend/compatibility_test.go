@@ -17,11 +17,17 @@ import (
 	"berth.dev/berth/internal/identity"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/release"
+	"berth.dev/berth/internal/rp/activity"
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/backup"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/containerservice/property"
 	"berth.dev/berth/internal/rp/managedidentity"
+	"berth.dev/berth/internal/rp/network"
+	"berth.dev/berth/internal/rp/network/addressspace"
+	"berth.dev/berth/internal/rp/network/route"
+	"berth.dev/berth/internal/rp/network/securityrule"
+	"berth.dev/berth/internal/rp/nodegroup"
 	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
 )
@@ -57,7 +63,7 @@ func renderPage(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}, clients: &principal.Provider{}, backups: &backup.Provider{}, identities: &managedidentity.Provider{}}
+	f := &frontend{config: Config{Tokens: &identity.Service{}}, resources: &resources.Provider{}, roles: &authorization.Provider{}, clients: &principal.Provider{}, backups: &backup.Provider{}, identities: &managedidentity.Provider{}, networks: &network.Provider{}, nodes: &nodegroup.Provider{}, activity: &activity.Provider{}}
 	var served, notBuilt []arm.Route
 	for _, route := range f.routes(clusters) {
 		if route.NotBuilt != "" {
@@ -94,6 +100,11 @@ func others() []table {
 	return []table{
 		{"a resource group", rows(resources.GroupProperties(), "")},
 		{"a user-assigned identity", rows(managedidentity.Properties(), "")},
+		{"a virtual network", rows(addressspace.NetworkProperties(), "")},
+		{"a network security group", rows(securityrule.GroupProperties(), "")},
+		{"a route table", rows(route.TableProperties(), "")},
+		{"a public IP address", rows(network.AddressProperties(), "")},
+		{"a public IP prefix", rows(network.PrefixProperties(), "")},
 		{"a federated credential of an identity", rows(managedidentity.CredentialProperties(), "")},
 		{"a role assignment", rows(authorization.AssignmentProperties(), "")},
 		{"a role definition", rows(authorization.DefinitionProperties(), "")},

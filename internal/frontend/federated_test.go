@@ -155,7 +155,7 @@ func TestEveryNamespaceListsTheActionsOfItsRoutes(t *testing.T) {
 // operationsOf are the actions that a namespace lists.
 func (r *rig) operationsOf(namespace string) map[string]bool {
 	r.t.Helper()
-	versions := map[string]string{"Microsoft.ManagedIdentity": "2023-01-31", "Microsoft.Authorization": "2022-04-01", "Microsoft.ContainerService": aksVersion, "Microsoft.Resources": "2021-04-01"}
+	versions := map[string]string{"Microsoft.ManagedIdentity": "2023-01-31", "Microsoft.Authorization": "2022-04-01", "Microsoft.ContainerService": aksVersion, "Microsoft.Resources": "2021-04-01", "Microsoft.Network": "2022-01-01", "Microsoft.Compute": "2022-11-01"}
 	version := versions[namespace]
 	if version == "" {
 		version = "2026-11-01" // of Berth's own

@@ -18,15 +18,24 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/identity"
+	"berth.dev/berth/internal/rp/activity"
 	"berth.dev/berth/internal/rp/authorization"
 	"berth.dev/berth/internal/rp/backup"
 	"berth.dev/berth/internal/rp/containerservice"
 	"berth.dev/berth/internal/rp/managedidentity"
+	"berth.dev/berth/internal/rp/network"
+	"berth.dev/berth/internal/rp/nodegroup"
 	"berth.dev/berth/internal/rp/operation"
 	"berth.dev/berth/internal/rp/principal"
 	"berth.dev/berth/internal/rp/resources"
 	"berth.dev/berth/internal/throttle"
 )
+
+// History has the ended operations.
+type History interface {
+	operation.History
+	activity.History
+}
 
 // Config is what the front end needs.
 type Config struct {
@@ -34,7 +43,7 @@ type Config struct {
 	// return that write: it must not cache, but for what only this process writes.
 	Client client.Client
 	// History has the ended operations.
-	History operation.History
+	History History
 	// Shared says that other front ends write to the same management API.
 	Shared bool
 	// Admission is held by whoever gives out room of the hosts in this process;
@@ -80,6 +89,9 @@ type frontend struct {
 	clients    *principal.Provider
 	backups    *backup.Provider
 	identities *managedidentity.Provider
+	networks   *network.Provider
+	nodes      *nodegroup.Provider
+	activity   *activity.Provider
 	metrics    *metrics
 	throttle   *throttle.Throttle
 }
@@ -123,8 +135,14 @@ func New(config Config) (http.Handler, error) {
 	clusters.Backups = f.backups
 	f.clients = &principal.Provider{Client: config.Client, Tokens: config.Tokens, Location: config.Location, Now: config.Now}
 	f.identities = &managedidentity.Provider{Client: config.Client, TenantID: config.TenantID, Location: config.Location}
+	f.networks = &network.Provider{Client: config.Client, Tokens: config.Tokens, Operations: store, Location: config.Location, Now: config.Now}
+	f.nodes = &nodegroup.Provider{Client: config.Client, Location: config.Location, NetworkVersions: network.Versions()}
+	f.activity = &activity.Provider{History: config.History, Operations: store, Tokens: config.Tokens, Location: config.Location, TenantID: config.TenantID}
 	f.resources.Namespaces = append(f.resources.Namespaces,
+		resources.Namespace{Name: activity.Namespace, Types: resourceTypes(f.activity.ResourceTypes())},
 		resources.Namespace{Name: managedidentity.Namespace, Types: resourceTypes(f.identities.ResourceTypes()), List: f.identities.ListResources, Holds: f.identities.Holds},
+		resources.Namespace{Name: network.Namespace, Types: append(resourceTypes(f.networks.ResourceTypes()), resourceTypes(f.nodes.ResourceTypes(network.Namespace))...), List: both(f.networks.ListResources, f.nodes.ListResources(network.Namespace)), HasNested: f.networks.HasNested, Holds: f.networks.Holds},
+		resources.Namespace{Name: nodegroup.Compute, Types: resourceTypes(f.nodes.ResourceTypes(nodegroup.Compute)), List: f.nodes.ListResources(nodegroup.Compute)},
 		resources.Namespace{Name: authorization.Namespace, Types: resourceTypes(f.roles.ResourceTypes())},
 		resources.Namespace{Name: containerservice.BerthNamespace, Types: append(resourceTypes(clusters.BerthResourceTypes()), resourceTypes(f.backups.ResourceTypes())...)},
 		resources.Namespace{Name: principal.Namespace, Types: resourceTypes(f.clients.ResourceTypes())})
@@ -146,10 +164,28 @@ func (f *frontend) routes(clusters *containerservice.Provider) []arm.Route {
 	routes = append(routes, f.roles.Routes()...)
 	routes = append(routes, f.clients.Routes()...)
 	routes = append(routes, f.identities.Routes()...)
+	routes = append(routes, f.networks.Routes()...)
+	routes = append(routes, f.nodes.Routes()...)
+	routes = append(routes, f.activity.Routes()...)
 	routes = append(routes, f.resources.Routes()...)
 	routes = append(routes, operationLists(routes, f.config.Location)...)
 	routes = append(routes, f.config.Tokens.Routes()...)
 	return routes
+}
+
+// lister lists resources as resources.Namespace has it.
+type lister = func(ctx context.Context, subscriptionID, group string) ([]resources.Resource, error)
+
+// both lists what two list.
+func both(one, other lister) lister {
+	return func(ctx context.Context, subscriptionID, group string) ([]resources.Resource, error) {
+		all, err := one(ctx, subscriptionID, group)
+		if err != nil {
+			return nil, err
+		}
+		more, err := other(ctx, subscriptionID, group)
+		return append(all, more...), err
+	}
 }
 
 func resourceTypes(versions map[string][]string) []resources.ResourceType {

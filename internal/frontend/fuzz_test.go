@@ -38,6 +38,16 @@ func newFuzzed(f *testing.F, recordValues bool, prepare func(*rig)) fuzzed {
 // send makes a request that may not make the service fail, and forgets what it wrote.
 func (f fuzzed) send(t *testing.T, method, target, body string) {
 	t.Helper()
+	f.ask(t, method, target, body)
+	if f.writes > 0 {
+		f.forget(t)
+	}
+}
+
+// ask makes a request that may not make the service fail; nil if no server would
+// hand it on.
+func (f fuzzed) ask(t *testing.T, method, target, body string) *httptest.ResponseRecorder {
+	t.Helper()
 	f.t = t
 	parsed, err := url.Parse(f.server.URL)
 	if err != nil {
@@ -46,7 +56,7 @@ func (f fuzzed) send(t *testing.T, method, target, body string) {
 	if parsed.Path, parsed.RawQuery, _ = strings.Cut(target, "?"); strings.Contains(parsed.Path, "%") {
 		parsed.RawPath = parsed.Path
 		if parsed.Path, err = url.PathUnescape(parsed.RawPath); err != nil {
-			return // no server would hand this on
+			return nil
 		}
 	}
 	request := &http.Request{Method: method, URL: parsed, Host: parsed.Host, Header: http.Header{"Authorization": {"Bearer " + f.token}},
@@ -59,9 +69,7 @@ func (f fuzzed) send(t *testing.T, method, target, body string) {
 	if answer.Code >= http.StatusInternalServerError && answer.Code != http.StatusNotImplemented {
 		t.Errorf("%s %q with %q: %d %s", method, target, body, answer.Code, answer.Body)
 	}
-	if f.writes > 0 {
-		f.forget(t)
-	}
+	return answer
 }
 
 type readCloser struct{ *bytes.Buffer }

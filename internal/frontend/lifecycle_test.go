@@ -228,7 +228,7 @@ func poolLifecycle(t *testing.T, r *rig) {
 		t.Fatal(err)
 	}
 	added, err := adding.PollUntilDone(ctx, polled(t, r.finish))
-	if err != nil || *added.Properties.Mode != armcontainerservice.AgentPoolModeUser || *added.Properties.UpgradeSettings.MaxSurge != "33%" || *added.Properties.MaxPods != 110 {
+	if err != nil || *added.Properties.Mode != armcontainerservice.AgentPoolModeUser || *added.Properties.UpgradeSettings.MaxSurge != "33%" || *added.Properties.MaxPods != 250 {
 		t.Fatalf("the added pool is %+v %v", added.Properties, err)
 	}
 	list, err := pools.NewListPager("rg", "demo", nil).NextPage(ctx)

@@ -16,7 +16,7 @@ import (
 func TestWhatAPoolHasForLifeIsRefusedWithTheWayThatWorks(t *testing.T) {
 	r := made(t)
 	for property, value := range map[string]string{
-		"vmSize": `"Standard_B2s"`, "osDiskSizeGB": `64`, "osDiskType": `"Ephemeral"`, "maxPods": `50`, "availabilityZones": `["1"]`,
+		"vmSize": `"Standard_B2s"`, "osDiskSizeGB": `64`, "osDiskType": `"Ephemeral"`, "maxPods": `50`, "vnetSubnetID": `"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/s"`, "availabilityZones": `["1"]`,
 		"kubeletConfig": `{"podMaxPids":100}`, "linuxOSConfig": `{"sysctls":{"netCoreSomaxconn":8192}}`,
 	} {
 		for path, c := range map[string]struct{ path, body, at string }{
@@ -34,7 +34,7 @@ func TestWhatAPoolHasForLifeIsRefusedWithTheWayThatWorks(t *testing.T) {
 		}
 	}
 	// Writing back what is there changes nothing.
-	if a := r.call(http.MethodPut, poolCall(""), poolOf(`"vmSize":"standard_ds2_V2","osDiskType":"managed","maxPods":110,"osDiskSizeGB":0`)); a.status != http.StatusOK {
+	if a := r.call(http.MethodPut, poolCall(""), poolOf(`"vmSize":"standard_ds2_V2","osDiskType":"managed","maxPods":250,"osDiskSizeGB":0`)); a.status != http.StatusOK {
 		t.Errorf("writing back: %d %s", a.status, a.raw)
 	}
 }

@@ -155,6 +155,14 @@ func situations() map[string]func(r *rig) {
 		"stopped":  func(r *rig) { r.halt() },
 		"starting": func(r *rig) { r.halt(); post("start")(r) },
 		"deleting": func(r *rig) { r.call(http.MethodDelete, clusterPath, "") },
+		"rotating": post("rotateClusterCertificates"),
+		"restoring": func(r *rig) {
+			c := r.cluster()
+			c.Spec.Operations = append(c.Spec.Operations, meta.RunningOperation{ID: "restore", Verb: meta.VerbRestore, Scope: meta.ScopeCluster})
+			if err := r.store.Update(r.t.Context(), c); err != nil {
+				r.t.Fatal(err)
+			}
+		},
 	}
 }
 
@@ -167,22 +175,25 @@ func TestTheConflictTableAnswersEveryRequestInEverySituation(t *testing.T) {
 		says map[string]string
 	}{
 		"stop": {"POST", clusterPath + "/stop", "",
-			map[string]int{"idle": 202, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 204, "starting": 409, "deleting": 202},
-			map[string]string{"updating": "(Update on the managed cluster 'demo'", "scaling": "on the agent pool 'nodepool1'", "stopping": "(Stop on", "starting": "(Start on"}},
+			map[string]int{"idle": 202, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 204, "starting": 409, "deleting": 202, "rotating": 409, "restoring": 409},
+			map[string]string{"rotating": "(RotateCertificates on", "restoring": "(Restore on", "updating": "(Update on the managed cluster 'demo'", "scaling": "on the agent pool 'nodepool1'", "stopping": "(Stop on", "starting": "(Start on"}},
 		"start": {"POST", clusterPath + "/start", "",
-			map[string]int{"idle": 409, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 202, "starting": 409, "deleting": 409},
-			map[string]string{"idle": "is running", "updating": busy, "scaling": busy, "stopping": busy, "starting": busy, "deleting": gone}},
+			map[string]int{"idle": 409, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 202, "starting": 409, "deleting": 409, "rotating": 409, "restoring": 409},
+			map[string]string{"rotating": busy, "restoring": busy, "idle": "is running", "updating": busy, "scaling": busy, "stopping": busy, "starting": busy, "deleting": gone}},
 		"delete": {"DELETE", clusterPath, "",
-			map[string]int{"idle": 202, "updating": 202, "scaling": 202, "stopping": 202, "stopped": 202, "starting": 202, "deleting": 202}, nil},
+			map[string]int{"idle": 202, "updating": 202, "scaling": 202, "stopping": 202, "stopped": 202, "starting": 202, "deleting": 202, "rotating": 202, "restoring": 202}, nil},
 		"abort": {"POST", clusterPath + "/abort", "",
-			map[string]int{"idle": 409, "updating": 202, "scaling": 409, "stopping": 202, "stopped": 409, "starting": 202, "deleting": 409},
+			map[string]int{"idle": 409, "updating": 202, "scaling": 409, "stopping": 202, "stopped": 409, "starting": 202, "deleting": 409, "rotating": 202, "restoring": 202},
 			map[string]string{"idle": "ProvisioningState is Succeeded", "scaling": "ProvisioningState is Succeeded", "stopped": "ProvisioningState is Succeeded", "deleting": "ProvisioningState is Deleting"}},
 		"abort of the pool": {"POST", clusterPath + "/agentPools/nodepool1/abort", "",
 			map[string]int{"idle": 409, "updating": 409, "scaling": 202, "stopping": 409, "stopped": 409, "starting": 409, "deleting": 409},
 			map[string]string{"idle": "ProvisioningState is Succeeded", "updating": "operation Update on its managed cluster", "stopping": "Abort that one"}},
 		"update": {"PUT", clusterPath, body("", ""),
-			map[string]int{"idle": 200, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 409, "starting": 409, "deleting": 409},
-			map[string]string{"stopped": "az aks start", "stopping": busy, "deleting": gone}},
+			map[string]int{"idle": 200, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 409, "starting": 409, "deleting": 409, "rotating": 409, "restoring": 409},
+			map[string]string{"stopped": "az aks start", "stopping": busy, "deleting": gone, "rotating": busy, "restoring": busy}},
+		"rotation": {"POST", clusterPath + "/rotateClusterCertificates", "",
+			map[string]int{"idle": 202, "updating": 409, "scaling": 409, "stopping": 409, "stopped": 409, "starting": 409, "deleting": 409, "rotating": 409, "restoring": 409},
+			map[string]string{"updating": busy, "scaling": busy, "stopping": busy, "stopped": "az aks start", "starting": busy, "deleting": gone, "rotating": busy, "restoring": busy}},
 		"new tags": {"PATCH", clusterPath, `{"tags":{"a":"b"}}`,
 			map[string]int{"idle": 200, "stopped": 409, "stopping": 409}, map[string]string{"stopped": "is stopped"}},
 		"another pool": {"PUT", clusterPath + "/agentPools/extra", `{"properties":{"count":1,"vmSize":"Standard_B2s"}}`,

@@ -19,6 +19,7 @@ import (
 	"berth.dev/berth/api/crds"
 	hostv1alpha1 "berth.dev/berth/api/host/v1alpha1"
 	managedidentityv1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
+	networkv1alpha1 "berth.dev/berth/api/network/v1alpha1"
 	resourcesv1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/identity"
@@ -142,6 +143,8 @@ func empty(t testing.TB, store client.Client) {
 		&resourcesv1alpha1.SubscriptionList{}, &resourcesv1alpha1.ResourceGroupList{}, &resourcesv1alpha1.OperationList{},
 		&authorizationv1alpha1.RoleAssignmentList{}, &authorizationv1alpha1.RoleDefinitionList{}, &authorizationv1alpha1.ServicePrincipalList{},
 		&managedidentityv1alpha1.UserAssignedIdentityList{}, &hostv1alpha1.HostList{}, &hostv1alpha1.IDRangeList{},
+		&networkv1alpha1.AddressReservationList{}, &networkv1alpha1.LoadBalancerList{}, &networkv1alpha1.NetworkSecurityGroupList{}, &networkv1alpha1.PublicIPAddressList{},
+		&networkv1alpha1.RouteTableList{}, &networkv1alpha1.VirtualNetworkList{},
 		&corev1.SecretList{}, &corev1.ConfigMapList{},
 	} {
 		var options []client.ListOption

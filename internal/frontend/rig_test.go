@@ -29,11 +29,11 @@ import (
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	hostv1alpha1 "berth.dev/berth/api/host/v1alpha1"
 	managedidentityv1alpha1 "berth.dev/berth/api/managedidentity/v1alpha1"
+	networkv1alpha1 "berth.dev/berth/api/network/v1alpha1"
 	resourcesv1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/identity"
-	"berth.dev/berth/internal/rp/operation"
 )
 
 const (
@@ -49,7 +49,7 @@ const (
 
 // records are ended operations, which tests write as controllers do.
 type records interface {
-	operation.History
+	frontend.History
 	Put(record history.Record) error
 }
 
@@ -144,7 +144,8 @@ func newStore(t testing.TB, wrote func(client.Object)) client.WithWatch {
 		return interceptor.NewClient(realStore(t), told)
 	}
 	return fake.NewClientBuilder().WithScheme(newScheme(t)).
-		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}).
+		WithStatusSubresource(&containerservicev1alpha1.ManagedCluster{}, &containerservicev1alpha1.AgentPool{}, &resourcesv1alpha1.Operation{}, &hostv1alpha1.Host{}, &containerservicev1alpha1.ClusterCommand{}, &containerservicev1alpha1.ControlPlane{},
+			&networkv1alpha1.VirtualNetwork{}, &networkv1alpha1.AddressReservation{}).
 		WithObjects(seed()...).WithInterceptorFuncs(told).Build()
 }
 
@@ -154,7 +155,7 @@ func newScheme(t testing.TB) *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, authorizationv1alpha1.AddToScheme, containerservicev1alpha1.AddToScheme,
-		hostv1alpha1.AddToScheme, resourcesv1alpha1.AddToScheme, managedidentityv1alpha1.AddToScheme,
+		hostv1alpha1.AddToScheme, resourcesv1alpha1.AddToScheme, managedidentityv1alpha1.AddToScheme, networkv1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)

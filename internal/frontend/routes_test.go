@@ -44,7 +44,7 @@ func named() map[string]string {
 		"namespace": "Microsoft.ContainerService", "type": "managedClusters", "name": "demo", "childType": "agentPools", "childName": "nodepool1",
 		"tenant": tenantID, "appID": ownerID, "roleName": "clusterAdmin", "operationID": endedOperation, "tagName": "x", "mode": "x",
 		"roleDefinitionID": identity.RoleReader, "roleAssignmentName": anyGUID, "configName": "default", "scheduleName": "nights",
-		"snapshotName": "x", "connectionName": "x", "bindingName": "x", "credentialName": "key", "machineName": "x", "commandID": anyGUID, "backupName": "x",
+		"peeringName": "x", "snapshotName": "x", "connectionName": "x", "bindingName": "x", "credentialName": "key", "machineName": "x", "commandID": anyGUID, "backupName": "x",
 	}
 }
 
@@ -71,6 +71,8 @@ func short(route arm.Route) string {
 		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}/providers/Microsoft.ContainerService/managedClusters/{resourceName}", "cluster",
 		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}/providers/Berth.ContainerService", "berth",
 		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}", "identity",
+		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}/providers/Microsoft.Network/", "network/",
+		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}/providers/Microsoft.Compute/", "compute/",
 		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}/providers/{namespace}/{type}/{name}", "resource",
 		"/subscriptions/{subscriptionID}/resourceGroups/{resourceGroup}", "group",
 		"/subscriptions/{subscriptionID}", "subscription",
@@ -118,14 +120,16 @@ func lines() map[string]line {
 		"POST /providers/Berth.Identity/servicePrincipals/{appID}/removeKey":      {body: credential, want: 404},
 		"POST /providers/Berth.Identity/rotateSigningKey":                         {want: 200},
 
-		"GET subscription/aks/operations/{operationID}":                             {want: 200, prepare: (*rig).ended},
-		"GET subscription/aks/operationresults/{operationID}":                       {want: 204, prepare: (*rig).ended},
-		"GET subscription/operationresults/{operationID}":                           {want: 404},
-		"POST berth/managedClusters/{resourceName}/rotateClusterCertificates":       {want: 202},
-		"POST berth/managedClusters/{resourceName}/rotateServiceAccountSigningKeys": {want: 202},
-		"POST berth/managedClusters/{resourceName}/rotateEncryptionKey":             {want: 202},
-		"POST subscription/providers/{namespace}/register":                          {want: 200},
-		"POST subscription/providers/{namespace}/unregister":                        {want: 409},
+		"GET subscription/aks/operations/{operationID}":                              {want: 200, prepare: (*rig).ended},
+		"GET subscription/aks/operationresults/{operationID}":                        {want: 204, prepare: (*rig).ended},
+		"GET subscription/operationresults/{operationID}":                            {want: 404},
+		"GET subscription/providers/Microsoft.Insights/eventtypes/management/values": {query: "$filter=eventTimestamp+ge+2026-01-01", want: 200},
+		"POST berth/managedClusters/{resourceName}/rotateClusterCertificates":        {want: 202},
+		"POST berth/managedClusters/{resourceName}/rotateServiceAccountSigningKeys":  {want: 202},
+		"POST berth/managedClusters/{resourceName}/rotateEncryptionKey":              {want: 202},
+		"POST berth/managedClusters/{resourceName}/traceNetwork":                     {body: `{"from":"10.224.0.4","to":"10.224.0.5","port":80}`, want: 409},
+		"POST subscription/providers/{namespace}/register":                           {want: 200},
+		"POST subscription/providers/{namespace}/unregister":                         {want: 409},
 		"HEAD group": {want: 204}, "PUT group": {body: located, want: 200}, "PATCH group": {body: `{"tags":{}}`, want: 200}, "DELETE group": {want: 202},
 
 		"POST /adfs/oauth2/token": token, "POST /{tenant}/oauth2/v2.0/token": token,
@@ -133,6 +137,7 @@ func lines() map[string]line {
 		"GET /common/discovery/instance": {query: "api-version=1.1&authorization_endpoint=https%3A%2F%2F{host}%2Fcommon%2Foauth2%2Fv2.0%2Fauthorize", want: 200},
 	}
 	maps.Copy(all, clusterLines())
+	maps.Copy(all, networkLines())
 	for _, scope := range []string{"subscription", "group", "resource"} {
 		at := scope + "/providers/Microsoft.Resources/tags/default"
 		all["PUT "+at], all["PATCH "+at], all["DELETE "+at] = line{body: tags, want: 200}, line{body: merge, want: 200}, line{want: 200}
@@ -264,7 +269,7 @@ func (r *rig) request(route arm.Route, l line, header ...string) answer {
 	r.t.Helper()
 	path := pathOf(r.t, route, named())
 	if l.query != "" {
-		path += "?" + strings.ReplaceAll(l.query, "{host}", strings.TrimPrefix(r.server.URL, "https://"))
+		path += map[bool]string{false: "?", true: "&"}[strings.Contains(path, "?")] + strings.ReplaceAll(l.query, "{host}", strings.TrimPrefix(r.server.URL, "https://"))
 	}
 	if route.Public && route.Method == http.MethodPost {
 		header = append(header, "Content-Type", "application/x-www-form-urlencoded")
@@ -325,7 +330,7 @@ func TestEveryRouteWantsATokenAndARole(t *testing.T) {
 	r.writes = 0
 	public := map[string]bool{ // to who has a token: it says nothing about what anybody has, or lists what the caller sees
 		"GET /tenants": true, "GET /subscriptions": true,
-		"GET /providers": true, "GET /providers/{namespace}": true, "GET /providers/Microsoft.Authorization/roleDefinitions": true,
+		"GET /providers": true, "GET /providers/{namespace}": true, "GET /providers/Microsoft.Insights/eventcategories": true, "GET /providers/Microsoft.Authorization/roleDefinitions": true,
 		"GET /providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionID}": true,
 	}
 	for _, route := range routes {

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/management/sieve"
 )
 
 // ServeHTTP takes a request through its stages and notes how it ended.
@@ -111,7 +112,11 @@ func (f *frontend) registered(r *arm.Request) error {
 // the API's own schema refuses is the caller's.
 func translate(err error) error {
 	var network net.Error
+	var damaged *sieve.DamagedError
 	switch {
+	case errors.As(err, &damaged):
+		return arm.NewError(http.StatusInternalServerError, "InternalServerError",
+			"The service cannot read its own record of this resource. Nothing was changed, and what runs goes on. The operator finds in the service's log what to repair.")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &network),
 		apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err):
 		return arm.NewError(http.StatusServiceUnavailable, "ServiceUnavailable",

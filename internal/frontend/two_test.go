@@ -21,18 +21,26 @@ import (
 // aCluster takes two vCPUs.
 const aCluster = `{"location":"local","identity":{"type":"SystemAssigned"},"properties":{"dnsPrefix":"d","agentPoolProfiles":[{"name":"pool","count":1,"vmSize":"Standard_B2s","mode":"System"}]}}`
 
-// newPair is two front ends over one management API. Tokens are for the public
-// URL that both have, as they are behind a load balancer.
-func newPair(t *testing.T) (one, two *rig) {
+// over is two front ends over one management API.
+func over(t *testing.T, store client.WithWatch) (one, two *rig) {
 	t.Helper()
-	store := newStore(t, func(client.Object) {})
 	open := func() *rig {
 		r := &rig{t: t, store: store, history: history.NewShared(store)}
 		r.serve(frontend.Config{History: r.history, Shared: true})
-		r.token = r.tokenFor(ownerID, "https://management.azure.com")
 		return r
 	}
 	return open(), open()
+}
+
+// newPair is over a management API of its own. Tokens are for the public URL that
+// both have, as they are behind a load balancer.
+func newPair(t *testing.T) (one, two *rig) {
+	t.Helper()
+	one, two = over(t, newStore(t, func(client.Object) {}))
+	for _, r := range []*rig{one, two} {
+		r.token = r.tokenFor(ownerID, "https://management.azure.com")
+	}
+	return one, two
 }
 
 func TestWhatIsWrittenThroughOneFrontEndIsReadAtOnceThroughTheOther(t *testing.T) {
@@ -131,12 +139,7 @@ func TestTwoFrontEndsNeverGiveOutTheSameRoom(t *testing.T) {
 					before(o)
 				}
 			})
-			open := func() *rig {
-				r := &rig{t: t, store: store, history: history.NewShared(store)}
-				r.serve(frontend.Config{History: r.history, Shared: true})
-				return r
-			}
-			one, two := open(), open()
+			one, two := over(t, store)
 			one.group()
 			one.room(2) // for one of them
 			var second answer

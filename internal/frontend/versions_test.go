@@ -85,7 +85,7 @@ func withoutTags(a answer) map[string]any {
 }
 
 func TestWhatANewerAPIVersionWroteOutlivesAPutOfAnOlder(t *testing.T) {
-	const newer = `{"location":"local","properties":{"dnsPrefix":"demo","nodeProvisioningProfile":{"mode":"Auto","defaultNodePools":"Auto"},"bootstrapProfile":{"artifactSource":"Direct"},
+	const newer = `{"location":"local","properties":{"dnsPrefix":"demo","nodeProvisioningProfile":{"mode":"Auto","defaultNodePools":"Auto"},"bootstrapProfile":{"artifactSource":"Direct"},"networkProfile":{"networkPlugin":"kubenet"},
 		"agentPoolProfiles":[{"name":"nodepool1","count":1,"mode":"System","localDNSProfile":{"mode":"Required"},"gatewayProfile":{"publicIPPrefixSize":31},"tags":{"k":"v"},"nodeLabels":{"l":"m"}}]}}`
 	for version, body := range versionBodies() {
 		if version == "2026-07-01" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,8 +35,8 @@ const (
 	// callTimeout bounds one call: those who ask have no context to give,
 	// because a look into a file needs none.
 	callTimeout = 10 * time.Second
-	// pruneSize is how many records are read at once.
-	pruneSize = 500
+	// pageSize is how many records are read at once.
+	pageSize = 500
 )
 
 // Put records the end of an operation. The first record of an id stays.
@@ -79,28 +80,68 @@ func (s *Shared) Get(id string) (record Record, found bool, err error) {
 // Prune drops what ended before a time and says how many records that were.
 // Several processes may do so at once.
 func (s *Shared) Prune(before time.Time) (pruned int, err error) {
+	err = s.pages(func(stored []corev1.ConfigMap) error {
+		for i := range stored {
+			var record Record
+			if json.Unmarshal([]byte(stored[i].Data[recordKey]), &record) == nil && record.EndTime.After(before) {
+				continue
+			}
+			if err := s.drop(&stored[i]); err != nil {
+				return err
+			}
+			pruned++
+		}
+		return nil
+	})
+	return pruned, err
+}
+
+// Moments are those that a query selects. next is the key to go on before, ""
+// once there are none left. Every call reads all records, page by page: the
+// management API has no order of time.
+func (s *Shared) Moments(q Query) (found []Moment, next string, err error) {
+	more := false
+	err = s.pages(func(stored []corev1.ConfigMap) error {
+		for i := range stored {
+			var record Record
+			if json.Unmarshal([]byte(stored[i].Data[recordKey]), &record) != nil {
+				continue // pruning drops it
+			}
+			for _, moment := range record.Moments() {
+				if q.Spans(moment) && q.Wanted(moment) {
+					found = append(found, moment)
+				}
+			}
+		}
+		slices.SortFunc(found, func(a, b Moment) int { return strings.Compare(b.Key(), a.Key()) })
+		if len(found) > q.Most {
+			found, more = found[:q.Most], true
+		}
+		return nil
+	})
+	if more && err == nil {
+		next = found[q.Most-1].Key()
+	}
+	return found, next, err
+}
+
+// pages hands out all records, as many at a time as a list brings.
+func (s *Shared) pages(visit func([]corev1.ConfigMap) error) error {
 	next := ""
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		var page corev1.ConfigMapList
 		err := s.client.List(ctx, &page, client.InNamespace(naming.SystemNamespace), client.HasLabels{recordLabel},
-			client.Limit(pruneSize), client.Continue(next))
+			client.Limit(pageSize), client.Continue(next))
 		cancel()
 		if err != nil {
-			return pruned, fmt.Errorf("listing ended operations: %w", err)
+			return fmt.Errorf("listing ended operations: %w", err)
 		}
-		for i := range page.Items {
-			var record Record
-			if json.Unmarshal([]byte(page.Items[i].Data[recordKey]), &record) == nil && record.EndTime.After(before) {
-				continue
-			}
-			if err := s.drop(&page.Items[i]); err != nil {
-				return pruned, err
-			}
-			pruned++
+		if err := visit(page.Items); err != nil {
+			return err
 		}
 		if next = page.Continue; next == "" {
-			return pruned, nil
+			return nil
 		}
 	}
 }

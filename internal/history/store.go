@@ -52,8 +52,10 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("opening the operation history %s: %w", path, err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists([]byte(bucket))
-		return err
+		if _, err := tx.CreateBucketIfNotExists([]byte(bucket)); err != nil {
+			return err
+		}
+		return indexAll(tx)
 	})
 	if err != nil {
 		db.Close()
@@ -78,7 +80,10 @@ func (s *Store) Put(record Record) error {
 		if b.Get([]byte(record.ID)) != nil {
 			return nil
 		}
-		return b.Put([]byte(record.ID), value)
+		if err := b.Put([]byte(record.ID), value); err != nil {
+			return err
+		}
+		return index(tx, record)
 	})
 }
 
@@ -101,8 +106,14 @@ func (s *Store) Prune(before time.Time) (pruned int, err error) {
 		cursor := tx.Bucket([]byte(bucket)).Cursor()
 		for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
 			var record Record
-			if json.Unmarshal(value, &record) == nil && record.EndTime.After(before) {
+			unread := json.Unmarshal(value, &record)
+			if unread == nil && record.EndTime.After(before) {
 				continue
+			}
+			if unread == nil {
+				if err := forget(tx, record); err != nil {
+					return err
+				}
 			}
 			if err := cursor.Delete(); err != nil {
 				return err

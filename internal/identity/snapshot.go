@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	authorizationv1alpha1 "berth.dev/berth/api/authorization/v1alpha1"
 	"berth.dev/berth/internal/arm"
@@ -93,13 +94,20 @@ func (s *Service) snapshot(ctx context.Context) (*snapshot, error) {
 }
 
 func (s *Service) readSnapshot(ctx context.Context) (*snapshot, error) {
-	fresh := &snapshot{read: s.options.Now(), grants: map[string][]grant{}}
-	roles, err := s.Roles(ctx)
+	read := s.options.Now()
+	grants, err := readGrants(ctx, s.options.Client)
+	return &snapshot{read: read, grants: grants}, err
+}
+
+// readGrants are the roles of every principal, by its id in lower case.
+func readGrants(ctx context.Context, reader client.Reader) (map[string][]grant, error) {
+	grants := map[string][]grant{}
+	roles, err := readRoles(ctx, reader)
 	if err != nil {
 		return nil, err
 	}
 	var list authorizationv1alpha1.RoleAssignmentList
-	if err := s.options.Client.List(ctx, &list); err != nil {
+	if err := reader.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("reading role assignments: %w", err)
 	}
 	for _, assignment := range list.Items {
@@ -108,15 +116,35 @@ func (s *Service) readSnapshot(ctx context.Context) (*snapshot, error) {
 			continue
 		}
 		principal := strings.ToLower(assignment.Spec.PrincipalID)
-		fresh.grants[principal] = append(fresh.grants[principal], grant{normalScope(assignment.Spec.Scope), role})
+		grants[principal] = append(grants[principal], grant{normalScope(assignment.Spec.Scope), role})
 	}
-	return fresh, nil
+	return grants, nil
+}
+
+// Permissions says what principals may do, by the role assignments as they are.
+// It is for controllers, which ask seldom; requests ask a Service.
+type Permissions struct {
+	// Reader reads the management API.
+	Reader client.Reader
+}
+
+// Allows says whether a principal may do an action on a scope.
+func (p Permissions) Allows(ctx context.Context, principalID, action, scope string) (bool, error) {
+	grants, err := readGrants(ctx, p.Reader)
+	if err != nil {
+		return false, err
+	}
+	return Access{grants: grants[strings.ToLower(principalID)]}.Allows(action, scope), nil
 }
 
 // Roles are all roles, built-in and custom, by GUID.
 func (s *Service) Roles(ctx context.Context) (map[string]RoleDefinition, error) {
+	return readRoles(ctx, s.options.Client)
+}
+
+func readRoles(ctx context.Context, reader client.Reader) (map[string]RoleDefinition, error) {
 	var list authorizationv1alpha1.RoleDefinitionList
-	if err := s.options.Client.List(ctx, &list); err != nil {
+	if err := reader.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("reading role definitions: %w", err)
 	}
 	roles := map[string]RoleDefinition{}

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/rp/beside"
 	"berth.dev/berth/internal/rp/resources"
 )
 
@@ -210,12 +212,12 @@ func (p *Provider) createSchedule(w http.ResponseWriter, r *arm.Request, cluster
 	if err := p.Client.Create(r.Context(), made); err != nil {
 		return err
 	}
-	// The deletion of the cluster may have looked before the schedule was there.
-	if now, err := p.scheduledCluster(r); err == nil && (now.DeletionTimestamp != nil || now.UID != cluster.UID) {
-		if err := p.Client.Delete(context.WithoutCancel(r.Context()), made); client.IgnoreNotFound(err) != nil {
-			return err
-		}
+	err = beside.Withdraw(r.Context(), p.Client, made, cluster, func() (*v1alpha1.ManagedCluster, error) { return p.scheduledCluster(r) })
+	if errors.Is(err, beside.ErrDeleting) {
 		return beingDeleted(cluster)
+	}
+	if err != nil {
+		return err
 	}
 	return arm.WriteJSON(w, http.StatusCreated, newScheduleBody(cluster, made))
 }

@@ -25,8 +25,9 @@ type facts struct {
 	// reported says whether any host has said what it has; total is that, times overcommit.
 	reported bool
 	total    amount
-	// others is what the pools of all other clusters take.
-	others amount
+	// others is what the pools of all other clusters take, clusters are all of them.
+	others   amount
+	clusters []containerservicev1alpha1.ManagedCluster
 	// ledger is what front ends have reserved, as it was before all else was read.
 	ledger *corev1.ConfigMap
 }
@@ -45,7 +46,7 @@ func (p *Provider) readFacts(ctx context.Context, clusterName string) (facts, er
 	if err := p.Client.List(ctx, &clusters); err != nil {
 		return facts{}, err
 	}
-	result := facts{ledger: ledger, others: p.pending(ledger, clusters.Items, clusterName)}
+	result := facts{ledger: ledger, others: p.pending(ledger, clusters.Items, clusterName), clusters: clusters.Items}
 	for _, host := range hosts.Items {
 		if prefix, err := netip.ParsePrefix(host.Spec.PublicRange); err == nil {
 			result.publicRanges = append(result.publicRanges, prefix)

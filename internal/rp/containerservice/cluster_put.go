@@ -3,6 +3,7 @@ package containerservice
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -82,8 +83,12 @@ func (p *Provider) admitBody(r *arm.Request, old *containerservicev1alpha1.Manag
 	validatePools(d, p.AllowNoAgentPools)
 	p.checkRules(r, d, request)
 	keepInert(d, clusterScope(request))
-	if old == nil { // an address plan never changes, and the hosts' ranges may
-		admitNetwork(d, known.publicRanges)
+	paths := map[string]string{}
+	for i, pool := range request.Properties.AgentPoolProfiles {
+		paths[pool.Name] = fmt.Sprintf("properties.agentPoolProfiles[%d].", i)
+	}
+	if err := p.admitPlace(r, d, known, paths); err != nil {
+		return nil, err
 	}
 	if err := d.fields.Err(); err != nil {
 		return nil, err

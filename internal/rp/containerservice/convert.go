@@ -6,20 +6,23 @@ import (
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	meta "berth.dev/berth/api/meta/v1alpha1"
+	networkv1 "berth.dev/berth/api/network/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/naming"
 )
 
-// The defaults of a new cluster, those of the public service.
+// DefaultServiceCIDR is the service range of a cluster that asks for none, that of
+// the public service.
+const DefaultServiceCIDR = "10.0.0.0/16"
+
+// The other defaults of a new cluster, those of the public service.
 const (
-	defaultPodCIDR     = "10.244.0.0/16"
-	defaultServiceCIDR = "10.0.0.0/16"
-	defaultVNetCIDR    = "10.224.0.0/12"
-	defaultNodeCIDR    = "10.224.0.0/16"
-	defaultOSDiskGB    = 128
-	defaultMaxPods     = 110
-	maxNodeGroupName   = 80
+	defaultPodCIDR   = "10.244.0.0/16"
+	defaultVNetCIDR  = "10.224.0.0/12"
+	defaultNodeCIDR  = "10.224.0.0/16"
+	defaultOSDiskGB  = 128
+	maxNodeGroupName = 80
 )
 
 // draft is a request on its way from body to desired state.
@@ -34,6 +37,9 @@ type draft struct {
 	apiVersion string
 	// operationID is the id of the operation that the write starts; a fresh one if empty.
 	operationID string
+	// joined is the network that the cluster lives in, as it was read before it was
+	// looked whether there is room; nil if it has one of its own.
+	joined *networkv1.VirtualNetwork
 }
 
 // convertCluster makes the desired state out of a request: what it does not
@@ -52,11 +58,13 @@ func convertCluster(d *draft, request clusterRequest, id arm.ResourceID, locatio
 	if disable := request.Properties.APIServerAccess.DisableRunCommand; disable != nil {
 		spec.DisableRunCommand = *disable
 	}
+	convertAuthorized(d, request.Properties.APIServerAccess.AuthorizedIPRanges)
 	convertVersion(d, request.Properties.KubernetesVersion)
 	convertOverride(d, request.Properties.UpgradeSettings)
 	convertChannel(d, request.Properties.AutoUpgradeProfile)
 	convertNodeOSChannel(d, request.Properties.AutoUpgradeProfile)
 	convertNetwork(d, request.Properties.NetworkProfile)
+	convertOutbound(d, request.Properties.NetworkProfile.LoadBalancerProfile)
 	seen := map[string]bool{}
 	for i, pool := range request.Properties.AgentPoolProfiles {
 		path := fmt.Sprintf("properties.agentPoolProfiles[%d].", i)
@@ -79,7 +87,7 @@ func newCluster(id arm.ResourceID, request clusterRequest, location string) *con
 		Location: location, Tier: "Free", IdentityType: "SystemAssigned",
 		DNSPrefix: request.Properties.DNSPrefix, NodeResourceGroup: request.Properties.NodeResourceGroup,
 		Network: containerservicev1alpha1.NetworkProfile{
-			Plugin: "kubenet", VNetCIDR: defaultVNetCIDR, NodeCIDR: defaultNodeCIDR, OutboundType: "loadBalancer",
+			VNetCIDR: defaultVNetCIDR, NodeCIDR: defaultNodeCIDR, OutboundType: containerservicev1alpha1.OutboundTypeLoadBalancer,
 		},
 	}
 	if cluster.Spec.DNSPrefix == "" {
@@ -130,7 +138,7 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 		old = d.old.AgentPool(request.Name)
 	}
 	pool := containerservicev1alpha1.AgentPoolProfile{
-		Name: request.Name, Count: 1, VMSize: machine.DefaultSize, OSDiskSizeGB: defaultOSDiskGB, MaxPods: defaultMaxPods,
+		Name: request.Name, Count: 1, VMSize: machine.DefaultSize, OSDiskSizeGB: defaultOSDiskGB, MaxPods: defaultMaxPods(d.next.Spec.Network),
 		Mode: defaultMode(d.apiVersion), OrchestratorVersion: d.next.ServedVersion(),
 	}
 	if old != nil {
@@ -151,6 +159,8 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 	if request.Mode != "" {
 		pool.Mode = request.Mode
 	}
+	p := poolDraft{draft: d, path: path, old: old, pool: &pool}
+	p.subnets(request)
 	if request.NodeLabels != nil {
 		pool.NodeLabels = request.NodeLabels
 	}
@@ -160,7 +170,6 @@ func convertPool(d *draft, request poolRequest, path string) containerservicev1a
 	if request.Tags != nil {
 		pool.Tags = request.Tags
 	}
-	p := poolDraft{draft: d, path: path, old: old, pool: &pool}
 	p.version(request.OrchestratorVersion)
 	p.settings(request)
 	p.nodeConfig(request)

@@ -126,19 +126,19 @@ func (p *Provider) admitPool(r *arm.Request) (*draft, error) {
 	setPool(&d.next.Spec, convertPool(d, request.Properties, "properties."))
 	validatePools(d, p.AllowNoAgentPools)
 	p.checkPoolRules(r, d, name)
-	if cluster.AgentPool(name) == nil || cluster.AgentPool(name).Count < d.next.AgentPool(name).Count {
-		validatePodRoom(d)
-	}
 	keepInert(d, func(path string) (string, string) { return name, path[min(len("properties."), len(path)):] })
+	known, err := p.readFacts(r.Context(), cluster.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.admitPlace(r, d, known, map[string]string{name: "properties."}); err != nil {
+		return nil, err
+	}
 	if err := d.fields.Err(); err != nil {
 		return nil, err
 	}
 	if err := admitOperation(cluster, name); err != nil {
 		return nil, asking(err, poolVerb(cluster.AgentPool(name), *d.next.AgentPool(name)))
-	}
-	known, err := p.readFacts(r.Context(), cluster.Name)
-	if err != nil {
-		return nil, err
 	}
 	if err := p.admitPoolUpgrade(r.Context(), d, name, known); err != nil {
 		return nil, err

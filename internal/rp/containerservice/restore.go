@@ -77,6 +77,9 @@ func (p *Provider) RestoreNew(
 	if err != nil {
 		return err
 	}
+	if err := p.admitRestoredPlace(r, d, known); err != nil {
+		return err
+	}
 	if err := admitCapacity(nil, d.next, known, ""); err != nil {
 		return err
 	}
@@ -84,6 +87,9 @@ func (p *Provider) RestoreNew(
 	if apierrors.IsAlreadyExists(err) {
 		return arm.NewError(http.StatusConflict, "ResourceExists",
 			"There is a managed cluster '%s' already. A restore to a new cluster needs a name that is free; to replace the data of the one that is there, restore to it.", id.Name())
+	}
+	if apierrors.IsConflict(err) {
+		return arm.NewError(http.StatusConflict, resources.CodeConflict, "The virtual network '%s' was changed by others at the same time. Repeat the request.", d.next.Spec.Network.VirtualNetworkID)
 	}
 	if err == nil {
 		err = p.withdrawOrphan(r, d.next)

@@ -63,6 +63,7 @@ func (p *Provider) Routes() []arm.Route {
 	routes = append(routes, p.upgradeRoutes()...)
 	routes = append(routes, p.powerScheduleRoutes()...)
 	routes = append(routes, p.berthRotationRoutes()...)
+	routes = append(routes, p.traceRoutes()...)
 	// Who may see an operation is decided by the resource that it works on.
 	polling := &arm.VersionTable{ResourceType: "locations/operations", Location: p.Location, Versions: append(apiVersions(), operationVersion)}
 	return append(routes,

@@ -73,6 +73,10 @@ func validateClusterChange(d *draft, request clusterRequest) {
 	}
 	fixed("properties.dnsPrefix", request.Properties.DNSPrefix, old.DNSPrefix)
 	fixed("properties.nodeResourceGroup", request.Properties.NodeResourceGroup, old.NodeResourceGroup)
+	network := request.Properties.NetworkProfile
+	fixed("properties.networkProfile.networkPlugin", network.NetworkPlugin, old.Network.Plugin)
+	fixed("properties.networkProfile.networkPluginMode", network.NetworkPluginMode, firstOf(old.Network.PluginMode, "none"))
+	fixed("properties.networkProfile.outboundType", network.OutboundType, old.Network.OutboundType)
 	fixed("properties.networkProfile.podCidr", d.next.Spec.Network.PodCIDR, old.Network.PodCIDR)
 	fixed("properties.networkProfile.serviceCidr", d.next.Spec.Network.ServiceCIDR, old.Network.ServiceCIDR)
 	fixed("properties.networkProfile.dnsServiceIP", d.next.Spec.Network.DNSServiceIP, old.Network.DNSServiceIP)

@@ -23,8 +23,15 @@ const networkPath = "properties.networkProfile."
 // convertNetwork fills in the address plan.
 func convertNetwork(d *draft, request networkRequest) {
 	network := &d.next.Spec.Network
-	network.PodCIDR = d.pickRange("podCidr", request.PodCIDR, request.PodCIDRs, network.PodCIDR, defaultPodCIDR)
-	network.ServiceCIDR = d.pickRange("serviceCidr", request.ServiceCIDR, request.ServiceCIDRs, network.ServiceCIDR, defaultServiceCIDR)
+	if d.old == nil {
+		chooseMode(d, request)
+	}
+	if network.FlatPods() {
+		d.noPodRange(request)
+	} else {
+		network.PodCIDR = d.pickRange("podCidr", request.PodCIDR, request.PodCIDRs, network.PodCIDR, defaultPodCIDR)
+	}
+	network.ServiceCIDR = d.pickRange("serviceCidr", request.ServiceCIDR, request.ServiceCIDRs, network.ServiceCIDR, DefaultServiceCIDR)
 	switch {
 	case request.DNSServiceIP != "":
 		network.DNSServiceIP = request.DNSServiceIP
@@ -60,10 +67,14 @@ func (d *draft) pickRange(name, single string, list []string, present, fallback 
 // hosts' ranges, which is for admitNetwork.
 func validateNetwork(d *draft) {
 	network := d.next.Spec.Network
-	pods, podsOK := d.parseRange("podCidr", network.PodCIDR)
+	var pods netip.Prefix
+	podsOK := false
+	if !network.FlatPods() {
+		pods, podsOK = d.parseRange("podCidr", network.PodCIDR)
+	}
 	services, servicesOK := d.parseRange("serviceCidr", network.ServiceCIDR)
 	if podsOK {
-		d.checkPodRange(pods)
+		d.checkOverlaps("podCidr", pods)
 	}
 	if servicesOK {
 		d.checkServiceRange(services, network.DNSServiceIP)
@@ -92,36 +103,13 @@ func (d *draft) parseRange(name, value string) (netip.Prefix, bool) {
 // checkOverlaps holds a range against the virtual network and the reserved ranges.
 func (d *draft) checkOverlaps(name string, prefix netip.Prefix) {
 	path := d.body.Path(networkPath + name)
-	if vnet := netip.MustParsePrefix(d.next.Spec.Network.VNetCIDR); prefix.Overlaps(vnet) {
+	if vnet, err := netip.ParsePrefix(d.next.Spec.Network.VNetCIDR); err == nil && prefix.Overlaps(vnet) {
 		d.fields.Invalid(path, "The %s %s overlaps the range %s of the virtual network.", name, prefix, vnet)
 	}
 	for _, reserved := range reservedRanges() {
 		if prefix.Overlaps(netip.MustParsePrefix(reserved)) {
 			d.fields.Invalid(path, "The %s %s overlaps the reserved range %s.", name, prefix, reserved)
 		}
-	}
-}
-
-func (d *draft) checkPodRange(pods netip.Prefix) {
-	d.checkOverlaps("podCidr", pods)
-	d.checkPodRoom(pods, d.body.Path(networkPath+"podCidr"))
-}
-
-// checkPodRoom holds the number of nodes against the range of pods.
-func (d *draft) checkPodRoom(pods netip.Prefix, path string) {
-	capacity := 0
-	if pods.Bits() <= nodePodBits {
-		capacity = 1 << (nodePodBits - pods.Bits())
-	}
-	if nodes := countNodes(d.next.Spec.AgentPools); capacity == 0 || nodes > capacity {
-		d.fields.Invalid(path, "The podCidr %s is too small: every node takes a /%d, so it has room for %d nodes, and the cluster has %d.", pods, nodePodBits, capacity, nodes)
-	}
-}
-
-// validatePodRoom is the same for a request that only speaks of a pool.
-func validatePodRoom(d *draft) {
-	if pods, err := netip.ParsePrefix(d.next.Spec.Network.PodCIDR); err == nil {
-		d.checkPodRoom(pods, d.body.Path("properties.count"))
 	}
 }
 

@@ -136,6 +136,8 @@ func (p poolDraft) validateChange() {
 	p.fixed("vmSize", p.pool.VMSize == p.old.VMSize)
 	p.fixed("osDiskSizeGB", p.pool.OSDiskSizeGB == p.old.OSDiskSizeGB)
 	p.fixed("maxPods", p.pool.MaxPods == p.old.MaxPods)
+	p.fixed("vnetSubnetID", strings.EqualFold(p.pool.VNetSubnetID, p.old.VNetSubnetID))
+	p.fixed("podSubnetID", strings.EqualFold(p.pool.PodSubnetID, p.old.PodSubnetID))
 	const diskType = "osDiskType" // without effect here, and yet for life
 	if given, ok := p.body.Value(p.path + diskType).(string); ok {
 		kept, _ := loadValues(p.draft.old)[p.pool.Name][diskType].(string)

@@ -36,7 +36,7 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 			"kubernetesVersion": c.Spec.RequestedVersion, "currentKubernetesVersion": firstOf(c.Status.CurrentKubernetesVersion, c.ServedVersion()),
 			"dnsPrefix": c.Spec.DNSPrefix, "agentPoolProfiles": profiles, "nodeResourceGroup": c.Spec.NodeResourceGroup,
 			"enableRBAC": true, "disableLocalAccounts": false, "supportPlan": "KubernetesOfficial", "maxAgentPools": maxPools,
-			"servicePrincipalProfile": object{"clientId": "msi"}, "identityProfile": object{kubeletIdentityKey: kubeletIdentity(c)}, "networkProfile": networkBody(c.Spec.Network),
+			"servicePrincipalProfile": object{"clientId": "msi"}, "identityProfile": object{kubeletIdentityKey: kubeletIdentity(c)}, "networkProfile": networkBody(c),
 			"storageProfile": object{
 				"diskCSIDriver": object{"enabled": true}, "fileCSIDriver": object{"enabled": false}, "snapshotController": object{"enabled": false},
 			},
@@ -55,22 +55,13 @@ func (p *Provider) clusterBody(r *arm.Request, c *containerservicev1alpha1.Manag
 	if profile := channelsBody(c); len(profile) > 0 {
 		body["properties"].(object)["autoUpgradeProfile"] = profile
 	}
-	if c.Spec.DisableRunCommand {
-		body["properties"].(object)["apiServerAccessProfile"] = object{"disableRunCommand": true}
+	if access := apiServerBody(c); len(access) > 0 {
+		body["properties"].(object)["apiServerAccessProfile"] = access
 	}
 	mergeInert(body, kept[meta.ScopeCluster])
 	spellSKU(r, body["sku"].(object))
 	withETag(r, body, etag(c, meta.ScopeCluster))
 	return body
-}
-
-func networkBody(n containerservicev1alpha1.NetworkProfile) object {
-	return object{
-		"networkPlugin": n.Plugin, "networkPolicy": "none", "loadBalancerSku": "standard", "outboundType": n.OutboundType,
-		"loadBalancerProfile": object{"managedOutboundIPs": object{"count": 1}, "backendPoolType": "nodeIPConfiguration"},
-		"podCidr":             n.PodCIDR, "serviceCidr": n.ServiceCIDR, "dnsServiceIP": n.DNSServiceIP,
-		"podCidrs": []string{n.PodCIDR}, "serviceCidrs": []string{n.ServiceCIDR}, "ipFamilies": []string{"IPv4"},
-	}
 }
 
 // poolView are the properties of a pool on the wire. pool is its
@@ -88,6 +79,12 @@ func poolView(c *containerservicev1alpha1.ManagedCluster, profile *containerserv
 		"type": "VirtualMachineScaleSets", "osType": "Linux", "scaleDownMode": scaleDownMode(profile),
 		"orchestratorVersion": profile.OrchestratorVersion, "currentOrchestratorVersion": current, "nodeImageVersion": image,
 		"enableAutoScaling": false, "enableNodePublicIP": false, "enableFIPS": false,
+	}
+	if profile.VNetSubnetID != "" {
+		body["vnetSubnetID"] = profile.VNetSubnetID
+	}
+	if profile.PodSubnetID != "" {
+		body["podSubnetID"] = profile.PodSubnetID
 	}
 	if settings := upgradeSettingsBody(profile.UpgradeSettings); len(settings) > 0 {
 		body["upgradeSettings"] = settings

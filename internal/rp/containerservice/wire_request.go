@@ -23,7 +23,8 @@ type clusterRequest struct {
 
 // apiServerRequest is what acts in an API server's access profile.
 type apiServerRequest struct {
-	DisableRunCommand *bool `json:"disableRunCommand"`
+	DisableRunCommand  *bool     `json:"disableRunCommand"`
+	AuthorizedIPRanges *[]string `json:"authorizedIPRanges"`
 }
 
 // upgradeSettingsRequest is what acts in the upgrade settings of a cluster.
@@ -41,6 +42,30 @@ type networkRequest struct {
 	ServiceCIDR  string   `json:"serviceCidr"`
 	ServiceCIDRs []string `json:"serviceCidrs"`
 	DNSServiceIP string   `json:"dnsServiceIP"`
+
+	NetworkPlugin       string           `json:"networkPlugin"`
+	NetworkPluginMode   string           `json:"networkPluginMode"`
+	OutboundType        string           `json:"outboundType"`
+	LoadBalancerProfile *balancerRequest `json:"loadBalancerProfile"`
+}
+
+// balancerRequest is what acts in a load balancer's profile.
+type balancerRequest struct {
+	ManagedOutboundIPs struct {
+		Count *int32 `json:"count"`
+	} `json:"managedOutboundIPs"`
+	OutboundIPs struct {
+		PublicIPs []idRequest `json:"publicIPs"`
+	} `json:"outboundIPs"`
+	OutboundIPPrefixes struct {
+		PublicIPPrefixes []idRequest `json:"publicIPPrefixes"`
+	} `json:"outboundIPPrefixes"`
+	AllocatedOutboundPorts *int32 `json:"allocatedOutboundPorts"`
+}
+
+// idRequest names another resource.
+type idRequest struct {
+	ID string `json:"id"`
 }
 
 // linuxRequest has no effect, but rules of its own.
@@ -78,6 +103,8 @@ type poolRequest struct {
 	} `json:"powerState"`
 	Tags              map[string]string `json:"tags"`
 	AvailabilityZones []string          `json:"availabilityZones"`
+	VNetSubnetID      string            `json:"vnetSubnetID"`
+	PodSubnetID       string            `json:"podSubnetID"`
 	KubeletConfig     *kubeletRequest   `json:"kubeletConfig"`
 	LinuxOSConfig     *systemRequest    `json:"linuxOSConfig"`
 }

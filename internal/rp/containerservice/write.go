@@ -34,9 +34,15 @@ func (p *Provider) write(ctx context.Context, r *arm.Request, d *draft, scope st
 	p.dequeue(d, &running)
 	d.next.Spec.Operations = append(d.next.Spec.Operations, running)
 	goOn(&d.next.Spec, scope)
+	if d.old == nil {
+		d.next.Spec.Incarnation = p.incarnation(ctx, d.next)
+	}
 	mint(d.next, d.old == nil)
 	label(d.next)
 	renewETags(d.next, scope)
+	if err := p.claimPlace(ctx, d); err != nil {
+		return "", err
+	}
 	if d.old == nil {
 		return running.ID, p.Client.Create(ctx, d.next)
 	}
@@ -67,11 +73,11 @@ func goOn(spec *containerservicev1alpha1.ManagedClusterSpec, scope string) {
 	})
 }
 
-// mint gives what is new its random names. They are in the same write as the
-// rest, before anything is made under them.
+// mint gives what is new its random names, that of the cluster having been chosen
+// already. They are in the same write as the rest, before anything is made under them.
 func mint(cluster *containerservicev1alpha1.ManagedCluster, fresh bool) {
 	if fresh {
-		cluster.Spec.Incarnation = naming.Incarnation()
+		mintNetwork(&cluster.Spec)
 		cluster.Spec.PowerSchedules, cluster.Spec.PowerSchedulesDone = nil, nil // a copy is not to stop with its model
 		cluster.Spec.Queue = nil
 		cluster.Spec.IdentityPrincipalID, cluster.Spec.FormerPrincipals = "", nil

@@ -36,8 +36,9 @@ type Operation struct {
 	Phase, Message string
 	// Failure says why it failed.
 	Failure *meta.Failure
-	// Caller is the object id of the principal that asked.
-	Caller string
+	// Caller is the object id of the principal that asked; CorrelationID ties the
+	// operation to the request.
+	Caller, CorrelationID string
 }
 
 // Terminal says whether the operation has ended.
@@ -91,56 +92,13 @@ func (s Store) running(ctx context.Context, id string) (Operation, bool, error) 
 		return Operation{}, false, err
 	}
 	for i := range list.Items {
-		cluster := &list.Items[i]
-		for _, op := range cluster.Spec.Operations {
-			if op.Abort != nil && strings.EqualFold(op.Abort.ID, id) {
-				return Operation{
-					ID: op.Abort.ID, ResourceID: s.ClusterID(cluster, op.Scope), Verb: meta.VerbAbort, Status: meta.OperationInProgress,
-					StartTime: op.Abort.StartTime.Time, Caller: op.Abort.Caller, Phase: "Canceling",
-					Message: fmt.Sprintf("waiting for the operation %s (%s) to come to a point where it can give up", op.ID, op.Verb),
-				}, true, nil
+		for _, operation := range s.of(&list.Items[i]) {
+			if strings.EqualFold(operation.ID, id) {
+				return operation, true, nil
 			}
-			if !strings.EqualFold(op.ID, id) {
-				continue
-			}
-			result := Operation{
-				ID: op.ID, ResourceID: s.ClusterID(cluster, op.Scope), Verb: op.Verb, Status: meta.OperationInProgress,
-				StartTime: op.Asked().Time, Caller: op.Caller,
-			}
-			for _, progress := range cluster.Status.Progress {
-				if progress.Scope == op.Scope {
-					result.Phase, result.Message = progress.Phase, progress.Message
-				}
-			}
-			return result, true, nil
-		}
-		if result, found := s.queued(cluster, id); found {
-			return result, true, nil
 		}
 	}
 	return Operation{}, false, nil
-}
-
-// queued finds an operation that waits to start, or the abort of one.
-func (s Store) queued(cluster *containerservicev1alpha1.ManagedCluster, id string) (Operation, bool) {
-	for i := range cluster.Spec.Queue {
-		op := &cluster.Spec.Queue[i]
-		result := Operation{ResourceID: s.ClusterID(cluster, op.Scope), Status: meta.OperationInProgress}
-		switch {
-		case op.Abort != nil && strings.EqualFold(op.Abort.ID, id):
-			result.ID, result.Verb, result.StartTime, result.Caller = op.Abort.ID, meta.VerbAbort, op.Abort.StartTime.Time, op.Abort.Caller
-			result.Phase, result.Message = "Canceling", "taking the operation "+op.ID+" out of the queue"
-		case strings.EqualFold(op.ID, id):
-			result.ID, result.Verb, result.StartTime, result.Caller = op.ID, op.Verb, op.RequestTime.Time, op.Caller
-			if result.Phase, result.Message = "Queued", cluster.QueuedFor(op); result.Message == "" {
-				result.Message = "about to start"
-			}
-		default:
-			continue
-		}
-		return result, true
-	}
-	return Operation{}, false
 }
 
 func (s Store) deletion(ctx context.Context, id string) (Operation, bool, error) {
@@ -152,21 +110,7 @@ func (s Store) deletion(ctx context.Context, id string) (Operation, bool, error)
 	if err != nil {
 		return Operation{}, false, err
 	}
-	result := Operation{
-		ID: object.Name, ResourceID: object.Spec.ResourceID, Verb: object.Spec.Verb, Status: object.Status.Status,
-		StartTime: object.Spec.StartTime.Time, Caller: object.Spec.Caller,
-	}
-	if object.Status.EndTime != nil {
-		result.EndTime = object.Status.EndTime.Time
-	}
-	switch result.Status {
-	case "", meta.OperationInProgress:
-		result.Status = meta.OperationInProgress
-		result.Phase, result.Message = "Deleting", object.Status.Message
-	case meta.OperationFailed, meta.OperationCanceled:
-		result.Failure = &meta.Failure{Code: "OperationFailed", Message: object.Status.Message}
-	}
-	return result, true, nil
+	return deletionOf(&object), true, nil
 }
 
 func (s Store) ended(_ context.Context, id string) (Operation, bool, error) {
@@ -177,6 +121,7 @@ func (s Store) ended(_ context.Context, id string) (Operation, bool, error) {
 	return Operation{
 		ID: record.ID, ResourceID: record.ResourceID, Verb: record.Verb, Status: record.Status,
 		StartTime: record.StartTime, EndTime: record.EndTime, Failure: record.Failure, Caller: record.Caller,
+		CorrelationID: record.CorrelationID,
 	}, true, nil
 }
 

@@ -16,7 +16,7 @@ import (
 
 // SubscriptionLabel is on every object that lies in a subscription, so that a
 // list reads no others.
-const SubscriptionLabel = "resources.berth.dev/subscription"
+const SubscriptionLabel = resourcesv1alpha1.SubscriptionLabel
 
 type groupProperties struct {
 	ProvisioningState string `json:"provisioningState"`
@@ -29,13 +29,14 @@ type groupBody struct {
 	Type       string            `json:"type"`
 	Location   string            `json:"location"`
 	Tags       map[string]string `json:"tags,omitempty"`
+	ManagedBy  string            `json:"managedBy,omitempty"`
 	Properties groupProperties   `json:"properties"`
 }
 
 func newGroupBody(g *resourcesv1alpha1.ResourceGroup) groupBody {
 	id := GroupID(g.Spec.SubscriptionID, g.Spec.Name)
 	body := groupBody{
-		ID: id.String(), Name: g.Spec.Name, Type: id.Type(), Location: g.Spec.Location, Tags: g.Spec.Tags,
+		ID: id.String(), Name: g.Spec.Name, Type: id.Type(), Location: g.Spec.Location, Tags: g.Spec.Tags, ManagedBy: g.Spec.ManagedBy,
 		Properties: groupProperties{ProvisioningState: "Succeeded"},
 	}
 	if g.DeletionTimestamp != nil {
@@ -124,13 +125,15 @@ func GroupProperties() []arm.Property {
 		{Path: "id", Kind: arm.Any, Use: arm.ReadOnly}, {Path: "name", Kind: arm.Any, Use: arm.ReadOnly},
 		{Path: "type", Kind: arm.Any, Use: arm.ReadOnly}, {Path: "properties", Kind: arm.Any, Use: arm.ReadOnly},
 		{Path: "location", Kind: arm.String}, {Path: "tags", Kind: arm.Map}, {Path: "tags{}", Kind: arm.String},
-		{Path: "managedBy", Kind: arm.String, Use: arm.Refused, Note: "groups that another resource manages are not built"},
+		{Path: "managedBy", Kind: arm.String, Use: arm.Inert, Note: "said of the groups that clusters make for their nodes; what is sent has to be what is there"},
 	}
 }
 
 type groupRequest struct {
 	Location string            `json:"location"`
 	Tags     map[string]string `json:"tags"`
+	// ManagedBy may only be what is there.
+	ManagedBy string `json:"managedBy"`
 }
 
 // readGroup decodes and checks a body.
@@ -179,6 +182,10 @@ func (p *Provider) putGroup(w http.ResponseWriter, r *arm.Request) error {
 // writeGroup creates or updates the group, one object write.
 func (p *Provider) writeGroup(w http.ResponseWriter, r *arm.Request, request groupRequest) error {
 	group, err := p.group(r)
+	if request.ManagedBy != "" && (err != nil || !strings.EqualFold(request.ManagedBy, group.Spec.ManagedBy)) {
+		return arm.NewError(http.StatusBadRequest, arm.CodeNotSupported,
+			"The value of 'managedBy' is not supported: a group belongs to a managed cluster if that made it, and to nothing otherwise.").At("managedBy")
+	}
 	var answer *arm.Error
 	if asARM(err, &answer) && answer.Status == http.StatusNotFound {
 		group = &resourcesv1alpha1.ResourceGroup{

@@ -7,6 +7,7 @@ import (
 
 	resourcesv1alpha1 "berth.dev/berth/api/resources/v1alpha1"
 	"berth.dev/berth/internal/arm"
+	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/rp/operation"
 )
 
@@ -18,6 +19,11 @@ func (p *Provider) deleteGroup(w http.ResponseWriter, r *arm.Request) error {
 	}
 	if err := checkForce(r); err != nil {
 		return err
+	}
+	if group.Spec.ManagedBy != "" {
+		if err := Unmanaged(r.Context(), p.Client, r, GroupID(group.Spec.SubscriptionID, group.Spec.Name).String(), naming.Object(group.Spec.ManagedBy)); err != nil {
+			return err
+		}
 	}
 	if err := p.held(r); err != nil {
 		return err

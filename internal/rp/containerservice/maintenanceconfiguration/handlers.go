@@ -19,6 +19,7 @@ import (
 	v1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/naming"
+	"berth.dev/berth/internal/rp/beside"
 	"berth.dev/berth/internal/rp/resources"
 )
 
@@ -133,34 +134,16 @@ func (h *Handlers) create(w http.ResponseWriter, r *arm.Request, cluster *v1alph
 		Spec: spec,
 	}
 	if err := h.Client.Create(r.Context(), fresh); err != nil {
-		if apierrors.IsAlreadyExists(err) { // another caller was faster: the same as one that was there
-			return apierrors.NewConflict(v1alpha1.SchemeGroupVersion().WithResource(Type).GroupResource(), fresh.Name, err)
-		}
 		return err
 	}
-	if err := h.withdrawOrphan(r, cluster, fresh); err != nil {
+	err = beside.Withdraw(r.Context(), h.Client, fresh, cluster, func() (*v1alpha1.ManagedCluster, error) { return h.Cluster(r) })
+	if errors.Is(err, beside.ErrDeleting) {
+		return deleting(cluster)
+	}
+	if err != nil {
 		return err
 	}
 	return arm.WriteJSON(w, http.StatusCreated, h.body(cluster, fresh))
-}
-
-// withdrawOrphan looks whether the cluster began to be deleted while the
-// configuration was written: the deletion may have looked before that.
-func (h *Handlers) withdrawOrphan(r *arm.Request, cluster *v1alpha1.ManagedCluster, fresh *v1alpha1.MaintenanceConfiguration) error {
-	now, err := h.Cluster(r)
-	var gone *arm.Error
-	switch {
-	case err == nil && now.DeletionTimestamp == nil && now.UID == cluster.UID:
-		return nil
-	case err == nil:
-		err = deleting(cluster)
-	case !errors.As(err, &gone):
-		return nil // not to be asked just now: the controller tidies up
-	}
-	if deleteErr := h.Client.Delete(context.WithoutCancel(r.Context()), fresh); client.IgnoreNotFound(deleteErr) != nil {
-		return deleteErr
-	}
-	return err
 }
 
 // Delete deletes a configuration.

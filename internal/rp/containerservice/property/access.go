@@ -43,7 +43,7 @@ func apiServerProperties(p string) []arm.Property {
 		refused(p+"fqdnSubdomain", arm.String, "private clusters are not built; use dnsPrefix"),
 		acts(p+"apiServerAccessProfile", arm.Object),
 		acts(a+"disableRunCommand", arm.Boolean),
-		refused(a+"authorizedIPRanges", arm.Array, "restricting the API server to address ranges is not built"),
+		acts(a+"authorizedIPRanges", arm.Array),
 		acts(a+"authorizedIPRanges[]", arm.String),
 		refused(a+"enablePrivateCluster", arm.Boolean, private),
 		refused(a+"enablePrivateClusterPublicFQDN", arm.Boolean, private),

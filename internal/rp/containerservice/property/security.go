@@ -21,7 +21,7 @@ func nodeProperties(p string) []arm.Property {
 		acts(p+"nodeResourceGroupProfile", arm.Object),
 		inertOnly(p+"nodeResourceGroupProfile.restrictionLevel", arm.String, "locking the node resource group is not built", "Unrestricted").OneOf("Unrestricted", "ReadOnly"),
 		acts(p+"bootstrapProfile", arm.Object),
-		inertOnly(p+"bootstrapProfile.artifactSource", arm.String, "only the artifact source Direct is built", "Direct").OneOf("Direct", "Cache"),
+		inertOnly(p+"bootstrapProfile.artifactSource", arm.String, "the node image holds all images of the system, which both mean here", "Direct", "Cache").OneOf("Direct", "Cache"),
 		refused(p+"bootstrapProfile.containerRegistryId", arm.String, "only the artifact source Direct is built").Like(anID, idForm),
 		refused(p+"diskEncryptionSetID", arm.String, "disk encryption sets are not built").Like(anID, idForm),
 		acts(p+"storageProfile", arm.Object),

@@ -157,9 +157,6 @@ func checkOutbound(v Values) {
 		v.needs(gateway, v.is(outbound, "managedNATGateway", "userAssignedNATGateway"), "natGatewayProfile goes with the outboundType managedNATGateway.",
 			outbound, gateway+".managedOutboundIPProfile.count", gateway+".idleTimeoutInMinutes")
 	}
-	if v.is(outbound, "none") {
-		v.needs(outbound, v.is(p+"bootstrapProfile.artifactSource", "Cache"), "The outboundType none needs bootstrapProfile.artifactSource Cache: nodes have no other source of images.", p+"bootstrapProfile.artifactSource")
-	}
 	if v.filled(p + "bootstrapProfile.containerRegistryId") {
 		v.needs(p+"bootstrapProfile.containerRegistryId", v.is(p+"bootstrapProfile.artifactSource", "Cache"), "containerRegistryId goes with the artifactSource Cache.", p+"bootstrapProfile.artifactSource")
 	}
