@@ -1,6 +1,7 @@
 package release
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -17,7 +18,10 @@ func (s *Store) assemble(version, goVersion string) (Artifacts, error) {
 	}
 	for _, part := range all {
 		entry := entries.name(part.name)
-		if !s.present(entry) {
+		switch err := s.inspect(entry); {
+		case errors.Is(err, ErrDamaged):
+			return Artifacts{}, fmt.Errorf("%s is %w", part.title(), err)
+		case err != nil:
 			return Artifacts{}, fmt.Errorf("%s is not built", part.title())
 		}
 		artifacts.add(part, s.path("parts", entry))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,7 +28,8 @@ func (s *Store) Build(ctx context.Context, version string, tell func(Progress)) 
 	}
 	tools, err := s.toolchain(ctx)
 	if err != nil {
-		return Artifacts{}, fmt.Errorf("building Kubernetes %s: %w", resolved.Version, err)
+		return Artifacts{}, fmt.Errorf("building Kubernetes %s (the cache lacks %s; berth release import brings it): %w",
+			resolved.Version, strings.Join(s.Missing(resolved.Version), ", "), err)
 	}
 	all := parts(resolved.Version)
 	if err := s.buildParts(ctx, all, tools, tell); err != nil {
@@ -136,13 +138,18 @@ func publish(output, entry string, about manifest) error {
 	if err := about.seal(output); err != nil {
 		return fmt.Errorf("sealing %s: %w", output, err)
 	}
+	return place(output, entry)
+}
+
+// place moves a whole directory, forced to the disk, to where an entry of the cache is.
+func place(output, entry string) error {
 	parent := filepath.Dir(entry)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
 	}
 	// An entry that is there and not whole was damaged from outside.
-	if err := os.RemoveAll(entry); err != nil {
-		return fmt.Errorf("removing a damaged entry: %w", err)
+	if err := setAside(entry); err != nil {
+		return err
 	}
 	if err := os.Rename(output, entry); err != nil {
 		return fmt.Errorf("publishing %s: %w", entry, err)

@@ -118,6 +118,7 @@ func TestADamagedEntryIsBuiltAgain(t *testing.T) {
 		os.Remove,
 		func(program string) error { return os.Truncate(program, 3) },
 		func(string) error { return os.Remove(store.path("parts", entry, manifestFile)) },
+		func(program string) error { return os.WriteFile(program, []byte("c0ntent"), 0o755) }, // of the same size
 	} {
 		if err := damage(store.path("parts", entry, binDir, "thing")); err != nil {
 			t.Fatal(err)
@@ -131,6 +132,38 @@ func TestADamagedEntryIsBuiltAgain(t *testing.T) {
 		if !store.present(entry) {
 			t.Error("the damaged entry was not built again")
 		}
+	}
+}
+
+func TestAFlippedByteIsFoundBeforeUseNamedAndSetAside(t *testing.T) {
+	store := newStore(t)
+	thing := part{name: "thing", recipe: fakeRecipe{work: writes("thing", "content")}}
+	builder := newBuilder(store, []part{thing}, nil)
+	if err := builder.ensure(t.Context(), thing); err != nil {
+		t.Fatal(err)
+	}
+	entry := builder.entries.name("thing")
+	if err := store.inspect(entry); err != nil {
+		t.Fatal(err)
+	}
+	program := store.path("parts", entry, binDir, "thing")
+	if err := os.WriteFile(program, []byte("c0ntent"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, looks := range []*Store{store, {options: store.options}} { // that saw it whole, and a new one that finds the stamp
+		if err := looks.inspect(entry); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "bin/thing is not as it was built") {
+			t.Errorf("the damaged entry: %v", err)
+		}
+	}
+	if err := builder.ensure(t.Context(), thing); err != nil {
+		t.Fatal(err)
+	}
+	aside, err := filepath.Glob(store.path(damagedDir, entry+"-*", binDir, "thing"))
+	if err != nil || len(aside) != 1 {
+		t.Fatalf("set aside: %v, %v", aside, err)
+	}
+	if content, err := os.ReadFile(aside[0]); err != nil || string(content) != "c0ntent" {
+		t.Errorf("what was set aside is %q, %v", content, err)
 	}
 }
 

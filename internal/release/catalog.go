@@ -8,7 +8,7 @@ import (
 // NodeImageName is the name of the node image that this Berth builds: the
 // distribution, the month of its recipe and a digest of the recipe and of the
 // system images that lie in it, so that no two share a name (a test holds it to that).
-const NodeImageName = "BerthDebian-202611.d6c0a331"
+const NodeImageName = "BerthDebian-202611.f8b350a2"
 
 // Version is a Kubernetes version of the catalog.
 type Version struct {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"strings"
 )
 
@@ -58,7 +57,7 @@ func (e entries) key(p part) string {
 		Sources  map[string]string
 		Needs    map[string]string
 	}{
-		Format: keyFormat, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Format: keyFormat, Platform: platform(),
 		Name: p.name, Version: p.version, Kind: fmt.Sprintf("%T", p.recipe), Recipe: p.recipe,
 		Sources: map[string]string{}, Needs: map[string]string{},
 	}

@@ -53,6 +53,9 @@ func readManifest(dir string) (manifest, error) {
 func (m manifest) check(dir string) error {
 	for name, size := range m.Programs {
 		info, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is not there", name)
+		}
 		if err != nil {
 			return err
 		}

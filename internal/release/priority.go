@@ -5,11 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth.dev/berth/internal/thread"
 )
 
 // priority makes builds give way to everything else on the machine. All of it
@@ -64,26 +65,22 @@ func makeGroup(group, file, weight string) bool {
 }
 
 // start starts the command from a thread of low priority, because a child takes
-// over the priority and, in version 1, the group of the thread that starts it. The
-// thread is thrown away: the goroutine ends with it locked. In version 2 a
-// thread cannot be moved alone, so the command is, before it has children.
+// over the priority and, in version 1, the group of the thread that starts it. In
+// version 2 a thread cannot be moved alone, so the command is, before it has children.
 func (p priority) start(command *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		thread := unix.Gettid()
-		_ = unix.Setpriority(unix.PRIO_PROCESS, thread, lowestNice)
+	return thread.OnMortal(func() error {
+		id := unix.Gettid()
+		_ = unix.Setpriority(unix.PRIO_PROCESS, id, lowestNice)
 		_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioWhoThread, 0, ioClassIdle)
 		if p.group != "" && !p.unified {
-			_ = os.WriteFile(filepath.Join(p.group, "tasks"), []byte(strconv.Itoa(thread)), 0)
+			_ = os.WriteFile(filepath.Join(p.group, "tasks"), []byte(strconv.Itoa(id)), 0)
 		}
 		err := command.Start()
 		if err == nil && p.unified {
 			_ = os.WriteFile(filepath.Join(p.group, "cgroup.procs"), []byte(strconv.Itoa(command.Process.Pid)), 0)
 		}
-		started <- err
-	}()
-	return <-started
+		return err
+	})
 }
 
 // closeAttempts times closeInterval is how long close waits for processes

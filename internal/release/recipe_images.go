@@ -17,6 +17,8 @@ import (
 // archives packs programs of other parts into images.
 type archives struct {
 	Images []systemImage
+	// Compress packs what nodes read with zstd.
+	Compress bool
 }
 
 // systemImage is one image.
@@ -41,7 +43,7 @@ const unprivileged = "65532:65532"
 // for by default; the port of CoreDNS needs a capability, so it runs as root
 // and its manifest drops the rest.
 func imageArchives() archives {
-	return archives{Images: []systemImage{
+	return archives{Compress: true, Images: []systemImage{
 		{Name: "pause", Reference: "registry.k8s.io/pause:3.10.2", Part: partPause, Program: "pause", User: "65535:65535"},
 		{
 			Name: "coredns", Reference: "registry.k8s.io/coredns/coredns:v1.15.0", Part: partCoreDNS, Program: "coredns",
@@ -74,16 +76,16 @@ func (a archives) build(ctx context.Context, job job) error {
 	}
 	for _, image := range a.Images {
 		job.report.detail("packing " + image.Reference)
-		if err := image.build(ctx, job); err != nil {
+		if err := image.build(ctx, job, a.Compress); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (i systemImage) build(ctx context.Context, job job) error {
+func (i systemImage) build(ctx context.Context, job job, compress bool) error {
 	spec := image.Spec{
-		Reference: i.Reference, Architecture: runtime.GOARCH,
+		Reference: i.Reference, Architecture: runtime.GOARCH, Compress: compress,
 		Files: []image.File{
 			{Path: i.Program, Source: filepath.Join(job.inputs[i.Part], binDir, i.Program), Mode: 0o755},
 			{Path: "etc/passwd", Content: "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n", Mode: 0o644},

@@ -29,8 +29,8 @@ type testImageFiles struct {
 	job job
 	// root are the files of a small Debian with the tools that the tests call.
 	root []image.File
-	// tools are busybox and its names.
-	tools []image.File
+	// tools are busybox and its names, and shellTools the same with bash as sh.
+	tools, shellTools []image.File
 }
 
 func (t testImages) sources() []string         { return nil }
@@ -49,6 +49,9 @@ func (t testImages) build(ctx context.Context, job job) error {
 	if files.tools, err = busyboxTools(ctx, job.run, filepath.Join(job.inputs[partNodeImage], rootDir, "bin/busybox")); err != nil {
 		return err
 	}
+	if files.shellTools, err = withBash(files.tools, files.root); err != nil {
+		return err
+	}
 	job.report.detail("packing the images of the tests")
 	var specs []image.Spec
 	for _, one := range images {
@@ -63,17 +66,19 @@ func (t testImages) build(ctx context.Context, job job) error {
 // testImageRecipes are the images that can be built, by name.
 func testImageRecipes() map[string]func(*testImageFiles) image.Spec {
 	return map[string]func(*testImageFiles) image.Spec{
-		"agnhost":          (*testImageFiles).agnhost,
-		"busybox":          (*testImageFiles).busybox,
-		"etcd":             (*testImageFiles).etcd,
-		"jessie-dnsutils":  (*testImageFiles).dnsutils,
-		"kitten":           func(f *testImageFiles) image.Spec { return f.picture("kitten") },
-		"nautilus":         func(f *testImageFiles) image.Spec { return f.picture("nautilus") },
-		"nginx":            (*testImageFiles).nginx,
-		"nonewprivs":       (*testImageFiles).nonewprivs,
-		"nonroot":          (*testImageFiles).nonroot,
-		"pause":            (*testImageFiles).pause,
-		"sample-apiserver": (*testImageFiles).sampleAPIServer,
+		"agnhost":                (*testImageFiles).agnhost,
+		"busybox":                (*testImageFiles).busybox,
+		"distroless-iptables":    (*testImageFiles).conntrack,
+		"etcd":                   (*testImageFiles).etcd,
+		"jessie-dnsutils":        (*testImageFiles).dnsutils,
+		"kitten":                 func(f *testImageFiles) image.Spec { return f.picture("kitten") },
+		"nautilus":               func(f *testImageFiles) image.Spec { return f.picture("nautilus") },
+		"nginx":                  (*testImageFiles).nginx,
+		"nonewprivs":             (*testImageFiles).nonewprivs,
+		"nonroot":                (*testImageFiles).nonroot,
+		"pause":                  (*testImageFiles).pause,
+		"regression-issue-74839": (*testImageFiles).regression,
+		"sample-apiserver":       (*testImageFiles).sampleAPIServer,
 	}
 }
 
@@ -85,9 +90,16 @@ func (f *testImageFiles) suiteFile(source, path string) image.File {
 	return image.File{Path: path, Source: filepath.Join(f.job.inputs[partSuite], filesDir, source), Mode: 0o644}
 }
 
-// agnhost has the user and the group that upstream's image defines for the
-// tests of security contexts.
+// agnhost has a DNS server beside it.
 func (f *testImageFiles) agnhost() image.Spec {
+	spec := f.agnhostAlone()
+	spec.Files = append(spec.Files, f.program(partCoreDNS, "coredns", "coredns"))
+	return spec
+}
+
+// agnhostAlone has the user and the group that upstream's image defines for the
+// tests of security contexts.
+func (f *testImageFiles) agnhostAlone() image.Spec {
 	passwd := "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n" +
 		"user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n"
 	group := "root:x:0:\nnogroup:x:65534:\nuser-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"
@@ -97,6 +109,8 @@ func (f *testImageFiles) agnhost() image.Spec {
 		Files: []image.File{
 			f.program(partSuite, "agnhost", "agnhost"),
 			{Path: "agnhost-2", Link: "agnhost"},
+			// The wget of upstream's image, Alpine's, tries once.
+			{Path: "etc/wgetrc", Content: "tries = 1\n", Mode: 0o644},
 			f.suiteFile("test/images/agnhost/porter/localhost.crt", "localhost.crt"),
 			f.suiteFile("test/images/agnhost/porter/localhost.key", "localhost.key"),
 			{Path: "uploads", Directory: true, Mode: 0o755},
@@ -108,7 +122,7 @@ func (f *testImageFiles) agnhost() image.Spec {
 
 // picture is one of the two images of the rolling update test: agnhost that serves a picture.
 func (f *testImageFiles) picture(name string) image.Spec {
-	spec := f.agnhost()
+	spec := f.agnhostAlone()
 	spec.Command = []string{"test-webserver"}
 	for _, file := range []string{name + ".jpg", "data.json"} {
 		spec.Files = append(spec.Files, f.suiteFile("test/images/"+name+"/html/"+file, file))
@@ -125,7 +139,7 @@ func (f *testImageFiles) busybox() image.Spec {
 			{Path: "root", Directory: true, Mode: 0o700},
 			{Path: "home", Directory: true, Mode: 0o755},
 			{Path: "tmp", Directory: true, Mode: 0o1777},
-		}, f.tools...),
+		}, f.shellTools...),
 	}
 }
 
@@ -138,6 +152,11 @@ func (f *testImageFiles) etcd() image.Spec {
 
 func (f *testImageFiles) dnsutils() image.Spec {
 	return image.Spec{Base: f.root, Command: []string{"bash"}, Files: []image.File{{Path: "uploads", Directory: true, Mode: 0o755}}}
+}
+
+// conntrack is what looks at a node's table of tracked connections.
+func (f *testImageFiles) conntrack() image.Spec {
+	return image.Spec{Base: f.root, Command: []string{"bash"}}
 }
 
 // nginx serves the directory that upstream's image does.
@@ -182,6 +201,15 @@ func (f *testImageFiles) nonroot() image.Spec {
 
 func (f *testImageFiles) pause() image.Spec {
 	return image.Spec{Entrypoint: []string{"/pause"}, User: "65535:65535", Files: []image.File{f.program(partPause, "pause", "pause")}}
+}
+
+// regression answers a connection with a packet that its table of tracked
+// connections calls invalid.
+func (f *testImageFiles) regression() image.Spec {
+	return image.Spec{
+		Entrypoint: []string{"/regression-issue-74839"},
+		Files:      []image.File{f.program(partSuitePrograms, "regression-issue-74839", "regression-issue-74839")},
+	}
 }
 
 func (f *testImageFiles) sampleAPIServer() image.Spec {

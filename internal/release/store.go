@@ -29,6 +29,9 @@ func DirFromEnvironment() string {
 // ErrUnknownVersion says that the catalog does not have a version.
 var ErrUnknownVersion = errors.New("is not in the catalog")
 
+// ErrDamaged says that a part of the cache is not as it was built.
+var ErrDamaged = errors.New("damaged")
+
 // Options say where and how a store builds.
 type Options struct {
 	// Dir is the cache's directory; empty means DirFromEnvironment.
@@ -42,7 +45,10 @@ type Options struct {
 //	<dir>/parts/<name>-<version>-<key>/   one part; appears whole, never changes
 //	<dir>/work/<same name>/               a part that is being built
 //	<dir>/locks/<same name>               flock of whoever builds it, with its progress
+//	<dir>/checked/<same name>             what its files were like when their digests were right
+//	<dir>/damaged/<same name>-<time>/     a part that was not, and was replaced
 //	<dir>/log/<name>.log                  what the last build of a part printed
+//	<dir>/imported/<Go version>           there is something imported that it built
 //
 // A key is a digest of everything that a part is built from, so an entry is
 // valid for ever, and two versions of Berth share what they have in common.
@@ -52,6 +58,8 @@ type Store struct {
 	mu sync.Mutex
 	// found is the host's Go, once it was looked for and found.
 	found toolchain
+	// checked is, by entry, what its programs were like when all its digests were right.
+	checked map[string]string
 }
 
 // Open opens the cache, making its directory if need be. It builds nothing.
@@ -84,8 +92,8 @@ func (s *Store) toolchain(ctx context.Context) (toolchain, error) {
 // Dir is the directory of the cache.
 func (s *Store) Dir() string { return s.options.Dir }
 
-// Lookup returns a release that is built. It is cheap: it reads one small file
-// for each part and looks whether the programs are there.
+// Lookup returns a release that is built and sound. It is cheap, unless files
+// were touched since their digests were computed last: then it computes them.
 func (s *Store) Lookup(name string) (Artifacts, bool) {
 	resolved, ok := Resolve(name)
 	if !ok {
@@ -113,18 +121,22 @@ func (s *Store) Missing(name string) []string {
 	all := parts(resolved.Version)
 	entries := newEntries(all, goVersion)
 	for _, part := range all {
-		if !s.present(entries.name(part.name)) {
+		switch err := s.inspect(entries.name(part.name)); {
+		case errors.Is(err, ErrDamaged):
+			missing = append(missing, fmt.Sprintf("%s (%v)", part.title(), err))
+		case err != nil:
 			missing = append(missing, part.title())
 		}
 	}
 	return missing
 }
 
-// goVersions are the toolchains whose results are good: the host's, or on a
-// host that has none, all that entries were built with, newest first.
+// goVersions are the toolchains whose results are good: the host's and those of
+// what was imported, or on a host that has none, all that entries were built
+// with, newest first.
 func (s *Store) goVersions() []string {
 	if found, err := s.toolchain(context.Background()); err == nil {
-		return []string{found.version}
+		return append([]string{found.version}, s.importedGoVersions()...)
 	}
 	return recordedGoVersions(s.path("parts"))
 }
@@ -135,10 +147,20 @@ func recordedGoVersions(dir string) []string {
 	if err != nil {
 		return nil
 	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return goVersionsOf(names)
+}
+
+// goVersionsOf are the toolchains that the names of entries end in, newest first.
+func goVersionsOf(entries []string) []string {
 	var versions []string
 	for _, entry := range entries {
-		if index := strings.LastIndex(entry.Name(), "-go"); index >= 0 {
-			versions = append(versions, entry.Name()[index+1:])
+		index := strings.LastIndex(entry, "-go")
+		if index >= 0 && version.IsValid(entry[index+1:]) {
+			versions = append(versions, entry[index+1:])
 		}
 	}
 	slices.SortFunc(versions, func(a, b string) int { return version.Compare(b, a) })
@@ -149,11 +171,23 @@ func (s *Store) path(elements ...string) string {
 	return filepath.Join(append([]string{s.options.Dir}, elements...)...)
 }
 
-// present says whether an entry of the cache is complete.
-func (s *Store) present(entry string) bool {
+// present says whether an entry of the cache is there and as it was built.
+func (s *Store) present(entry string) bool { return s.inspect(entry) == nil }
+
+// inspect says what is wrong with an entry: ErrDamaged, or that it is not there.
+func (s *Store) inspect(entry string) error {
 	dir := s.path("parts", entry)
 	manifest, err := readManifest(dir)
-	return err == nil && manifest.check(dir) == nil
+	if err != nil {
+		return err
+	}
+	if err := manifest.check(dir); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err := s.sound(entry, manifest); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil
 }
 
 // openLog opens the log of a step anew.

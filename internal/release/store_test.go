@@ -79,7 +79,7 @@ func TestLookupFindsAReleaseOnlyWhenAllOfItIsThere(t *testing.T) {
 	if _, ok := store.Lookup("1.35.4"); ok {
 		t.Error("found a release without its etcd")
 	}
-	if missing := store.Missing("1.35.4"); !slices.Equal(missing, []string{"etcd v3.6.8"}) {
+	if missing := store.Missing("1.35.4"); !slices.Equal(missing, []string{"etcd v3.6.8 (damaged: bin/etcd is not there)"}) {
 		t.Errorf("missing: %v", missing)
 	}
 }

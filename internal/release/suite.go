@@ -22,10 +22,12 @@ type Suite struct {
 
 // Parts of a suite.
 const (
-	partSuite       = "conformance"
-	partSample      = "sample"
-	partSuiteRoot   = "conformance-root"
-	partSuiteImages = "conformance-images"
+	partSuite = "conformance"
+	// partSuitePrograms are what only some images hold: apart from the tests, which take many minutes to compile.
+	partSuitePrograms = "conformance-programs"
+	partSample        = "sample"
+	partSuiteRoot     = "conformance-root"
+	partSuiteImages   = "conformance-images"
 )
 
 // HasSuite tells whether the tests of a version can be built.
@@ -53,14 +55,35 @@ func (s *Store) BuildSuite(ctx context.Context, version string, tell func(Progre
 	if err := s.buildParts(ctx, all, tools, tell); err != nil {
 		return Suite{}, fmt.Errorf("building the tests of Kubernetes %s: %w", version, err)
 	}
-	entries := newEntries(all, tools.version)
+	return s.suite(release, newEntries(all, tools.version)), nil
+}
+
+// LookupSuite returns a version's tests if they are built, down to the last
+// part: compiling them takes as long as compiling Kubernetes itself.
+func (s *Store) LookupSuite(version string) (Suite, bool) {
+	release, built := s.Lookup(version)
+	if !built || !HasSuite(version) {
+		return Suite{}, false
+	}
+	all := append(parts(version), suiteParts(version)...)
+	for _, goVersion := range s.goVersions() {
+		entries := newEntries(all, goVersion)
+		if s.present(entries.name(partSuite)) && s.present(entries.name(partSuiteImages)) {
+			return s.suite(release, entries), true
+		}
+	}
+	return Suite{}, false
+}
+
+// suite is what the entries of a version's tests hold.
+func (s *Store) suite(release Artifacts, entries entries) Suite {
 	return Suite{
-		Version: version,
+		Version: release.Version,
 		Key:     entries.name(partSuiteImages),
 		Images:  filepath.Join(s.path("parts", entries.name(partSuiteImages)), testImagesArchive),
 		Tests:   filepath.Join(s.path("parts", entries.name(partSuite)), binDir, testsProgram),
 		Loader:  release.Binaries["ctr"],
-	}, nil
+	}
 }
 
 // suiteParts follow those of the version, from which they take programs.
@@ -73,16 +96,19 @@ func suiteParts(version string) []part {
 			Files:    []string{"test/images/agnhost/porter", "test/images/kitten/html", "test/images/nautilus/html"},
 			LDFlags:  stamps(version),
 		}},
+		{name: partSuitePrograms, version: "v" + version, recipe: goModule{Module: suiteModule(version), Programs: []program{
+			{"k8s.io/kubernetes/test/images/regression-issue-74839", []string{"regression-issue-74839"}},
+		}}},
 		{name: partSample, version: "v0.29.2", recipe: goModule{
 			Module: "sample/v0.29.2", Programs: []program{{"k8s.io/sample-apiserver", []string{"sample-apiserver"}}},
 		}},
 		{name: partSuiteRoot, recipe: nodeImage{
 			Release: "202611",
-			Include: []string{"bash", "bind9-dnsutils", "curl", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps"},
+			Include: []string{"bash", "bind9-dnsutils", "conntrack", "curl", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps", "wget"},
 			Exclude: debianImage().Exclude,
 		}},
-		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 2}, needs: []string{
-			partSuite, partSample, partSuiteRoot, partEtcd, partPause, partNodeImage,
+		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 7}, needs: []string{
+			partSuite, partSuitePrograms, partCoreDNS, partSample, partSuiteRoot, partEtcd, partPause, partNodeImage,
 		}},
 	}
 }
