@@ -43,7 +43,7 @@ func FrontEndAlone(ctx context.Context, o Options, supervisor string, output io.
 	if d.supervisor, err = h.InstallProgram(supervisor); err != nil {
 		return err
 	}
-	if d.drivers, err = newDrivers(h, d.supervisor); err != nil {
+	if d.drivers, err = newDrivers(h, d.supervisor, ""); err != nil {
 		return err
 	}
 	artifacts, err := d.ensureRelease(ctx)

@@ -135,7 +135,7 @@ func ensureHost(ctx context.Context, c client.Client, o Options, instance string
 			return plan, err
 		}
 	}
-	edge, err := agent.Edge(host.Spec.PublicRange)
+	edge, err := agent.Edge(host.Spec)
 	if err != nil {
 		return plan, err
 	}
@@ -158,11 +158,12 @@ func storeHost(ctx context.Context, c client.Client, o Options, instance string)
 		if owner := host.Annotations[hostInstance]; owner != "" && owner != instance {
 			return nil, fmt.Errorf("the host of this management API is another home's (instance %s): start this one with --role control or frontend", owner)
 		}
-		if host.Annotations[hostInstance] == instance && host.Spec.CPUOvercommit == o.CPUOvercommit && host.Spec.MemoryOvercommit == o.MemoryOvercommit {
+		decided := hostSpec(o, host.Spec.PublicRange)
+		if host.Annotations[hostInstance] == instance && host.Spec == decided {
 			return host, nil
 		}
 		metav1.SetMetaDataAnnotation(&host.ObjectMeta, hostInstance, instance)
-		host.Spec.CPUOvercommit, host.Spec.MemoryOvercommit = o.CPUOvercommit, o.MemoryOvercommit
+		host.Spec = decided
 		if err := c.Update(ctx, host); err != nil {
 			return nil, fmt.Errorf("updating the host: %w", err)
 		}
@@ -185,7 +186,7 @@ func storeHost(ctx context.Context, c client.Client, o Options, instance string)
 	}
 	host = &hostapi.Host{
 		ObjectMeta: metav1.ObjectMeta{Name: naming.LocalHost, Annotations: map[string]string{hostInstance: instance}},
-		Spec:       hostapi.HostSpec{CPUOvercommit: o.CPUOvercommit, MemoryOvercommit: o.MemoryOvercommit, PublicRange: publicRange},
+		Spec:       hostSpec(o, publicRange),
 	}
 	if err := c.Create(ctx, host); err != nil {
 		return nil, fmt.Errorf("creating the host: %w", err)
@@ -204,4 +205,11 @@ func lockEdges() (unlock func(), err error) {
 		return nil, fmt.Errorf("locking the edges of this host: %w", err)
 	}
 	return func() { file.Close() }, nil
+}
+
+// hostSpec is what the operator decides of the host.
+func hostSpec(o Options, publicRange string) hostapi.HostSpec {
+	return hostapi.HostSpec{
+		CPUOvercommit: o.CPUOvercommit, MemoryOvercommit: o.MemoryOvercommit, PublicRange: publicRange, Egress: o.Egress, Announce: o.Announce,
+	}
 }

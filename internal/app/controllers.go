@@ -14,11 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"berth.dev/berth/internal/controller"
 	"berth.dev/berth/internal/dns"
 	"berth.dev/berth/internal/host/agent"
+	"berth.dev/berth/internal/management/sieve"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
 	"berth.dev/berth/internal/release"
@@ -38,11 +40,25 @@ const (
 // so there is no leader to elect; where several share one, a Lease says whose
 // controllers work.
 func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *listening) (manager.Manager, error) {
+	sifted, err := sieve.New(config, scheme, newMapper(scheme), d.log)
+	if err != nil {
+		return nil, err
+	}
+	metrics.Registry.Unregister(sifted.Collector()) // that of a service which this process ran before
+	if err := metrics.Registry.Register(sifted.Collector()); err != nil {
+		return nil, fmt.Errorf("counting damaged objects: %w", err)
+	}
 	timeout, lease, renew, retry := shutdownTimeout, leaseDuration, renewDeadline, retryPeriod
 	m, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
 		MapperProvider: func(*rest.Config, *http.Client) (apimeta.RESTMapper, error) {
 			return newMapper(scheme), nil
+		},
+		// One object that cannot be read stops nobody else's controllers.
+		NewCache: func(config *rest.Config, options cache.Options) (cache.Cache, error) {
+			options.NewInformer = sifted.Informer
+			filled, err := cache.New(config, options)
+			return sifted.Cache(filled), err
 		},
 		// Secrets lie in one namespace; nothing else of the API server's own is watched.
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
@@ -58,9 +74,10 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *list
 	if err != nil {
 		return nil, fmt.Errorf("making the controller manager: %w", err)
 	}
+	m = sound{Manager: m, reader: sifted.Reader(m.GetAPIReader())}
 	if err := controller.Add(m, controller.Dependencies{
 		History: d.history, Releases: d.releases, Zone: d.options.DNSZone, TenantID: l.identity.TenantID,
-		UpstreamDNS: l.plan.DNS.String(), Clock: clock.RealClock{},
+		UpstreamDNS: l.plan.DNS.String(), NodeReadyTimeout: d.options.NodeReadyTimeout, Clock: clock.RealClock{},
 	}); err != nil {
 		return nil, fmt.Errorf("adding the controllers: %w", err)
 	}
@@ -73,11 +90,21 @@ func (d *daemon) newManager(config *rest.Config, scheme *runtime.Scheme, l *list
 	}
 	return m, agent.Add(resident{m}, agent.Dependencies{
 		Home: d.home, HostName: naming.LocalHost, Clock: clock.RealClock{},
-		Runtime: d.drivers.runtime, Provider: d.drivers.provider, Fabric: d.drivers.fabric,
+		Runtime: d.drivers.runtime, Provider: d.drivers.provider, Fabric: d.drivers.fabric, Prober: d.drivers.prober,
 		Backups: d.drivers.backups, Disks: d.drivers.disks, TenantID: l.identity.TenantID,
 		Releases: d.releases, Versions: versions, Names: d.drivers.names, DNS: d.zone(l.plan),
 	})
 }
+
+// sound is a manager whose reader of the API itself tells damaged objects from
+// the others.
+type sound struct {
+	manager.Manager
+	reader client.Reader
+}
+
+// GetAPIReader implements manager.Manager.
+func (s sound) GetAPIReader() client.Reader { return s.reader }
 
 // zone is the install's DNS as it is without clusters.
 func (d *daemon) zone(plan network.PublicPlan) dns.Desired {

@@ -53,7 +53,7 @@ func Down(ctx context.Context, o DownOptions, tell func(string)) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDrivers(h, supervisor)
+	d, err := newDrivers(h, supervisor, "")
 	if err != nil {
 		return err
 	}
@@ -97,6 +97,9 @@ func (d drivers) takeDown(ctx context.Context, o DownOptions, server *management
 	}
 	if err := endAll(ctx, []string{"dns"}, func(ctx context.Context, _ string) error { return d.names.Stop(ctx) }, supervise.ErrInProgress); err != nil {
 		return fmt.Errorf("stopping the DNS: %w", err)
+	}
+	if err := endAll(ctx, []string{"prober"}, func(ctx context.Context, _ string) error { return d.prober.Stop(ctx) }, supervise.ErrInProgress); err != nil {
+		return fmt.Errorf("stopping the prober: %w", err)
 	}
 	tell("stopping the management API")
 	stop := func(ctx context.Context, _ string) error { return server.Stop(ctx) }

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -129,7 +128,7 @@ func (b *bundle) gatherLogs(h home.Home) {
 
 // gatherMachines takes the end of every log inside the machines that run.
 func (b *bundle) gatherMachines(ctx context.Context, h home.Home) {
-	d, err := newDrivers(h, "")
+	d, err := newDrivers(h, "", "")
 	if err != nil {
 		b.problem("reaching the machines", err)
 		return
@@ -250,16 +249,12 @@ func (b *bundle) gatherNamespaces(ctx context.Context, h home.Home) {
 	for _, path := range paths {
 		namespace := filepath.Base(path)
 		var text bytes.Buffer
-		for _, arguments := range [][]string{
+		for _, command := range [][]string{
 			{"ip", "-n", namespace, "address"}, {"ip", "-n", namespace, "route", "show", "table", "all"}, {"ip", "-n", namespace, "rule"},
-			{"ip", "netns", "exec", namespace, "nft", "list", "ruleset"},
 		} {
-			output, err := exec.CommandContext(ctx, arguments[0], arguments[1:]...).CombinedOutput()
-			if err != nil {
-				b.problem(strings.Join(arguments, " "), err)
-			}
-			fmt.Fprintf(&text, "# %s\n%s\n", strings.Join(arguments, " "), output)
+			b.run(ctx, &text, command)
 		}
+		b.gatherRules(ctx, &text, namespace)
 		b.add("namespaces/"+namespace+".txt", text.Bytes())
 	}
 }

@@ -7,16 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netns"
 	"golang.org/x/net/netutil"
 
 	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/preflight"
+	"berth.dev/berth/internal/thread"
 )
 
 // shutdownTimeout is how long requests have to end when the daemon stops.
@@ -68,33 +67,14 @@ func taken(doing, flag, address string, err error) error {
 	return fmt.Errorf("%s: %w (berth up --%s names another address)", doing, err, flag)
 }
 
-// listenIn opens a listener inside a network namespace. The socket stays in
-// it, whatever the thread does afterwards.
+// listenIn opens a listener inside a network namespace.
 func listenIn(namespace, address string) (net.Listener, error) {
-	type result struct {
-		listener net.Listener
-		err      error
-	}
-	done := make(chan result, 1)
-	go func() {
-		// The thread is never given back: it ends with this goroutine, and so
-		// nothing else ever runs in the namespace.
-		runtime.LockOSThread()
-		handle, err := netns.GetFromPath(namespace)
-		if err != nil {
-			done <- result{err: fmt.Errorf("opening the namespace %s: %w", namespace, err)}
-			return
-		}
-		defer handle.Close()
-		if err := netns.Set(handle); err != nil {
-			done <- result{err: fmt.Errorf("entering the namespace %s: %w", namespace, err)}
-			return
-		}
-		listener, err := net.Listen("tcp4", address)
-		done <- result{listener: listener, err: err}
-	}()
-	r := <-done
-	return r.listener, r.err
+	var listener net.Listener
+	err := thread.InNetwork(namespace, func() (err error) {
+		listener, err = net.Listen("tcp4", address)
+		return err
+	})
+	return listener, err
 }
 
 // limited bounds how many connections are open at each listener. One more waits

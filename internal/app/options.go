@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"berth.dev/berth/internal/controller/agentpool"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/preflight"
 	"berth.dev/berth/internal/release"
@@ -39,10 +40,16 @@ type Options struct {
 	DNSZone, Location string
 	// PublicRange is the pool of public addresses; empty: a free one is picked.
 	PublicRange string
+	// Egress lets clusters reach what lies outside of the public range.
+	Egress bool
+	// Announce is a link of the host over which others reach the public range; empty: none.
+	Announce string
 	// CPUOvercommit and MemoryOvercommit say how much more than the host has is given out.
 	CPUOvercommit, MemoryOvercommit int32
 	// AllowNoAgentPools accepts clusters without agent pools.
 	AllowNoAgentPools bool
+	// Prestarted is how many control planes wait for a cluster that is created.
+	Prestarted int
 	// UnsupportedProperties is refuse or record: what becomes of a property of the API that nothing acts on yet.
 	UnsupportedProperties string
 	// DNSResolvable says that the zone can be resolved by clients, so that kubeconfigs carry names.
@@ -60,6 +67,9 @@ type Options struct {
 	// until it is lifted and the pools follow, ControlPlaneSoak the same where it
 	// is upgraded alone.
 	UpgradeSoak, ControlPlaneSoak time.Duration
+	// NodeReadyTimeout is how long a new node has to become ready until the replacing
+	// of a pool's nodes stops there.
+	NodeReadyTimeout time.Duration
 	// MaxConnections is how many connections may be open at each address of the front end.
 	MaxConnections int
 	// LogFormat is text or json.
@@ -77,6 +87,9 @@ const (
 	defaultMemoryOvercommit = 2
 	// Each may have a request in hand whose body is as large as arm.MaxBody.
 	defaultMaxConnections = 1024
+	// They are started one after the other, whenever nothing else is done: more would
+	// seldom all be there.
+	maxPrestarted = 20
 )
 
 // The values of --unsupported-properties.
@@ -94,9 +107,13 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.DNSZone, "dns-zone", defaultDNSZone, "DNS zone that the names of clusters lie in; decided once")
 	flags.StringVar(&o.Location, "location", defaultLocation, "name of the install's only region; decided once")
 	flags.StringVar(&o.PublicRange, "public-range", "", "pool of public addresses (default a free /20 of 198.18.0.0/15); decided once")
+	flags.BoolVar(&o.Egress, "egress", false, "let clusters reach what lies outside of the public range, with an address of this host")
+	flags.StringVar(&o.Announce, "announce", "", "link of this host on which it answers for the public range, so that others on that link reach it")
 	flags.Int32Var(&o.CPUOvercommit, "cpu-overcommit", defaultCPUOvercommit, "virtual CPUs that are given out for each CPU")
 	flags.Int32Var(&o.MemoryOvercommit, "memory-overcommit", defaultMemoryOvercommit, "MiB of memory that are given out for each MiB")
 	flags.BoolVar(&o.AllowNoAgentPools, "allow-no-agent-pools", false, "accept clusters without agent pools, for customers who bring their own nodes")
+	flags.IntVar(&o.Prestarted, "prestarted", 0,
+		"control planes of the default version that run ahead of the clusters that will have them, each with the memory of an idle one")
 	flags.StringVar(&o.UnsupportedProperties, "unsupported-properties", refuseUnsupported,
 		"what becomes of properties that nothing acts on yet: refuse, or record (kept, given back, and listed in a condition and a header)")
 	flags.BoolVar(&o.DNSResolvable, "dns-resolvable", false, "clients can resolve the DNS zone: kubeconfigs carry names instead of addresses")
@@ -111,6 +128,8 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 		"how long a control plane of another minor has to be healthy until it is lifted, and the node pools follow")
 	flags.DurationVar(&o.ControlPlaneSoak, "control-plane-soak", containerservice.DefaultControlPlaneSoak,
 		"the same for an upgrade of the control plane alone")
+	flags.DurationVar(&o.NodeReadyTimeout, "node-ready-timeout", agentpool.DefaultReadyTimeout,
+		"how long a new node has to become ready until the upgrade of its pool stops there")
 	flags.IntVar(&o.MaxConnections, "max-connections", defaultMaxConnections,
 		"connections that may be open at each address of the front end; further ones wait")
 	flags.StringVar(&o.LogFormat, "log-format", "text", "format of the log: text or json")
@@ -126,9 +145,12 @@ func environment() map[string]string {
 		"dns-zone":               "BERTH_DNS_ZONE",
 		"location":               "BERTH_LOCATION",
 		"public-range":           "BERTH_PUBLIC_RANGE",
+		"egress":                 "BERTH_EGRESS",
+		"announce":               "BERTH_ANNOUNCE",
 		"cpu-overcommit":         "BERTH_CPU_OVERCOMMIT",
 		"memory-overcommit":      "BERTH_MEMORY_OVERCOMMIT",
 		"allow-no-agent-pools":   "BERTH_ALLOW_NO_AGENT_POOLS",
+		"prestarted":             "BERTH_PRESTARTED",
 		"unsupported-properties": "BERTH_UNSUPPORTED_PROPERTIES",
 		"dns-resolvable":         "BERTH_DNS_RESOLVABLE",
 		"metrics-listen":         "BERTH_METRICS_LISTEN",
@@ -137,6 +159,7 @@ func environment() map[string]string {
 		"throttle":               "BERTH_THROTTLE",
 		"upgrade-soak":           "BERTH_UPGRADE_SOAK",
 		"control-plane-soak":     "BERTH_CONTROL_PLANE_SOAK",
+		"node-ready-timeout":     "BERTH_NODE_READY_TIMEOUT",
 		"max-connections":        "BERTH_MAX_CONNECTIONS",
 		"log-format":             "BERTH_LOG_FORMAT",
 	}
@@ -205,11 +228,17 @@ func (o *Options) Validate() error {
 	if o.CPUOvercommit < 1 || o.MemoryOvercommit < 1 {
 		problems = append(problems, errors.New("--cpu-overcommit and --memory-overcommit are 1 or more"))
 	}
+	if o.Prestarted < 0 || o.Prestarted > maxPrestarted {
+		problems = append(problems, fmt.Errorf("--prestarted %d: use 0 to %d; each takes the memory of an idle control plane", o.Prestarted, maxPrestarted))
+	}
 	if o.UnsupportedProperties != refuseUnsupported && o.UnsupportedProperties != recordUnsupported {
 		problems = append(problems, fmt.Errorf("--unsupported-properties %q: use %s or %s", o.UnsupportedProperties, refuseUnsupported, recordUnsupported))
 	}
 	if o.UpgradeSoak <= 0 || o.ControlPlaneSoak <= 0 {
 		problems = append(problems, errors.New("--upgrade-soak and --control-plane-soak are more than 0: what is lifted at once cannot be rolled back"))
+	}
+	if o.NodeReadyTimeout < time.Second {
+		problems = append(problems, errors.New("--node-ready-timeout is 1s or more"))
 	}
 	if o.LogFormat != "text" && o.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("--log-format %q: use text or json", o.LogFormat))
@@ -259,6 +288,9 @@ func (o *Options) validateAddresses() (problems []error) {
 		if prefix, err := netip.ParsePrefix(o.PublicRange); err != nil || !prefix.Addr().Is4() || prefix != prefix.Masked() || prefix.Bits() > 26 {
 			problems = append(problems, fmt.Errorf("--public-range %q: use an IPv4 range of 64 addresses or more in canonical notation, e.g. 198.18.0.0/20", o.PublicRange))
 		}
+	}
+	if o.Announce != "" && o.PublicRange == "" {
+		problems = append(problems, fmt.Errorf("--announce %s: name a part of that link's network that nobody has with --public-range; what Berth would pick is routed nowhere", o.Announce))
 	}
 	return problems
 }
@@ -331,7 +363,7 @@ func (o *Options) arguments() []string {
 func (o *Options) preflight() preflight.Options {
 	prefix, _ := netip.ParsePrefix(o.PublicRange) // the zero Prefix stands for "not given"
 	checks := preflight.Options{
-		Home: o.Home, Cache: o.CacheDir, Listen: o.Listen, MetricsListen: o.MetricsListen, PublicRange: prefix, HostRoutes: hostRoutes(),
+		Home: o.Home, Cache: o.CacheDir, Listen: o.Listen, MetricsListen: o.MetricsListen, PublicRange: prefix, Announced: o.Announce != "", HostRoutes: hostRoutes(),
 	}
 	if h, err := home.Open(o.Home); err == nil {
 		daemon, found, err := h.ReadDaemon()

@@ -15,17 +15,17 @@ import (
 	"berth.dev/berth/api/crds"
 	hostapi "berth.dev/berth/api/host/v1alpha1"
 	"berth.dev/berth/internal/cgroup"
+	"berth.dev/berth/internal/frontend"
 	"berth.dev/berth/internal/history"
 	"berth.dev/berth/internal/home"
 	"berth.dev/berth/internal/management"
 	"berth.dev/berth/internal/naming"
 	"berth.dev/berth/internal/network"
-	"berth.dev/berth/internal/rp/operation"
 )
 
 // operationHistory keeps ended operations.
 type operationHistory interface {
-	operation.History
+	frontend.History
 	Put(record history.Record) error
 	Prune(before time.Time) (pruned int, err error)
 }
@@ -42,7 +42,11 @@ func (d *daemon) prepare(ctx context.Context) error {
 		if d.supervisor, err = installSupervisor(d.home); err != nil {
 			return err
 		}
-		if d.drivers, err = newDrivers(d.home, d.supervisor); err != nil {
+		prober, err := installBeside(d.home, proberName)
+		if err != nil {
+			return err
+		}
+		if d.drivers, err = newDrivers(d.home, d.supervisor, prober); err != nil {
 			return err
 		}
 	}

@@ -236,6 +236,9 @@ func (d *daemon) serve(ctx context.Context, m manager.Manager, live client.Clien
 	if err := d.addQueue(m, reader); err != nil {
 		return err
 	}
+	if err := d.addPrestarted(m, l); err != nil {
+		return err
+	}
 	authority, err := ensureAuthority(d.home)
 	if err != nil {
 		return err

@@ -56,6 +56,8 @@ func TestCreatingAClusterAsksForWhatTheFlagsSay(t *testing.T) {
 	printed := d.must("aks", "create", "-g", "rg", "-n", "demo", "-k", "v1.35.4", "-c", "2", "-s", "Standard_B2s",
 		"--nodepool-name", "first", "--nodepool-labels", "tier=gold", "zone=a", "--nodepool-taints", "x=y:NoSchedule,z=w:NoExecute",
 		"--pod-cidr", "10.1.0.0/16", "--service-cidr", "10.2.0.0/16", "--dns-service-ip", "10.2.0.10", "--network-plugin", "azure",
+		"--network-plugin-mode", "overlay", "--vnet-subnet-id", "/subnet", "--load-balancer-managed-outbound-ip-count", "2", "--load-balancer-outbound-ports", "1024",
+		"--node-resource-group", "nodes",
 		"--node-osdisk-size", "40", "--max-pods", "60", "--tier", "standard", "--tags", "team=web",
 		"--generate-ssh-keys", "--enable-managed-identity", "--yes")
 	got, err := json.Marshal(d.resources["/subscriptions/"+subscription+"/resourcegroups/rg/providers/microsoft.containerservice/managedclusters/demo"])
@@ -67,6 +69,7 @@ func TestCreatingAClusterAsksForWhatTheFlagsSay(t *testing.T) {
 		`"count":2`, `"vmSize":"Standard_B2s"`, `"name":"first"`, `"mode":"System"`, `"osDiskSizeGB":40`, `"maxPods":60`,
 		`"nodeLabels":{"tier":"gold","zone":"a"}`, `"nodeTaints":["x=y:NoSchedule","z=w:NoExecute"]`,
 		`"podCidr":"10.1.0.0/16"`, `"serviceCidr":"10.2.0.0/16"`, `"dnsServiceIP":"10.2.0.10"`, `"networkPlugin":"azure"`,
+		`"networkPluginMode":"overlay"`, `"vnetSubnetID":"/subnet"`, `"managedOutboundIPs":{"count":2}`, `"allocatedOutboundPorts":1024`, `"nodeResourceGroup":"nodes"`,
 		`"tier":"Standard"`, `"tags":{"team":"web"}`, `"type":"SystemAssigned"`,
 	} {
 		if !strings.Contains(string(got), want) {

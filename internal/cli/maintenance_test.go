@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // maintained is a real front end with a cluster, and commands on its configurations.
@@ -104,5 +105,35 @@ func TestTheUpgradeChannelIsChangedFromTheCommandLine(t *testing.T) {
 	}
 	if _, errs, code := d.run("aks", "update", "-g", "rg", "-n", "demo", "--auto-upgrade-channel", "weekly"); code != 2 || !strings.Contains(errs, "rapid") {
 		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
+
+func TestUpgradesAreForcedAndHeldUpAgainFromTheCommandLine(t *testing.T) {
+	d, _ := maintained(t)
+	override := func(flags ...string) string {
+		update := append([]string{"aks", "update", "-g", "rg", "-n", "demo", "--query", "upgradeSettings.overrideSettings.[forceUpgrade, until]", "-o", "tsv"}, flags...)
+		return strings.Join(strings.Fields(d.must(update...)), " ")
+	}
+	if got := override("--enable-force-upgrade", "--upgrade-override-until", "2047-01-31T13:00:00+01:00"); got != "true 2047-01-31T12:00:00Z" {
+		t.Errorf("the override is %q", got)
+	}
+	if got := override("--auto-upgrade-channel", "stable"); got != "true 2047-01-31T12:00:00Z" {
+		t.Errorf("another update left the override %q", got)
+	}
+	if got := override("--disable-force-upgrade"); strings.Contains(got, "true") || strings.Contains(got, "2047") {
+		t.Errorf("the override that was taken back is %q", got)
+	}
+	before := time.Now()
+	_, until, _ := strings.Cut(override("--enable-force-upgrade"), " ")
+	if end, err := time.Parse(time.RFC3339, until); err != nil || end.Before(before.Add(71*time.Hour)) || end.After(time.Now().Add(73*time.Hour)) {
+		t.Errorf("without a time the override ends at %q (%v)", until, err)
+	}
+	for _, wrong := range [][]string{
+		{"--enable-force-upgrade", "--upgrade-override-until", "tomorrow"}, {"--upgrade-override-until", "2047-01-31T12:00:00Z"},
+		{"--enable-force-upgrade", "--disable-force-upgrade"},
+	} {
+		if _, errs, code := d.run(append([]string{"aks", "update", "-g", "rg", "-n", "demo"}, wrong...)...); code != 2 {
+			t.Errorf("%v: exit code %d: %s", wrong, code, errs)
+		}
 	}
 }

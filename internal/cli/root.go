@@ -18,6 +18,8 @@ import (
 	"berth.dev/berth/internal/cli/argument"
 	"berth.dev/berth/internal/cli/failure"
 	"berth.dev/berth/internal/cli/group"
+	"berth.dev/berth/internal/cli/monitor"
+	"berth.dev/berth/internal/cli/network"
 	"berth.dev/berth/internal/cli/release"
 	"berth.dev/berth/internal/cli/role"
 	"berth.dev/berth/internal/cli/service"
@@ -51,6 +53,8 @@ func NewRoot(s *session.Session) *cobra.Command {
 		aks.NewCommand(s),
 		ad.NewCommand(s),
 		role.NewCommand(s),
+		monitor.NewCommand(s),
+		network.NewCommand(s),
 	)
 	add(root, "For the operator:", append(service.Commands(), release.NewCommand())...)
 	root.AddCommand(version.NewCommand(s, service.Version()))

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +33,15 @@ import (
 // ErrNotStarted says that the management API was never started in this home.
 var ErrNotStarted = errors.New("the management API was never started")
 
-// startTimeout is how long the API may take to answer; a cold page cache makes
-// tens of seconds of what is three.
-const startTimeout = 90 * time.Second
+// startTimeout is how long the API may take to answer if one of its processes
+// died meanwhile, and slowTimeout if none did: a cold page cache makes tens of
+// seconds of what is three, and an emulated processor minutes.
+const (
+	startTimeout = 90 * time.Second
+	slowTimeout  = 10 * time.Minute
+)
+
+var errNotReady = errors.New("it did not become ready in time")
 
 // readyInterval is how often the API is asked whether it is ready.
 const readyInterval = 20 * time.Millisecond
@@ -148,8 +155,10 @@ func (s *Server) handle(state state) supervise.Handle {
 
 // waitReady waits until /readyz answers 200.
 func (s *Server) waitReady(ctx context.Context, config *rest.Config, handle supervise.Handle) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("it did not become ready in time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, slowTimeout, errNotReady)
 	defer cancel()
+	patience := time.NewTicker(startTimeout)
+	defer patience.Stop()
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return fmt.Errorf("reaching the management API: %w", err)
@@ -164,9 +173,21 @@ func (s *Server) waitReady(ctx context.Context, config *rest.Config, handle supe
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the management API: %w%s", context.Cause(ctx), s.diagnosis(handle))
+		case <-patience.C:
+			if !alive(handle) {
+				return fmt.Errorf("waiting for the management API: %w%s", errNotReady, s.diagnosis(handle))
+			}
 		case <-tick.C:
 		}
 	}
+}
+
+// alive says whether every process runs that was started, and none died.
+func alive(handle supervise.Handle) bool {
+	status, _, err := handle.Status()
+	return err == nil && len(status.Components) > 0 && !slices.ContainsFunc(status.Components, func(c supervise.ComponentStatus) bool {
+		return c.PID == 0 || c.Restarts > 0
+	})
 }
 
 func ready(ctx context.Context, client *http.Client, url string) bool {

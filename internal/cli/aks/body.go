@@ -16,10 +16,7 @@ type createFlags struct {
 	location          string
 	kubernetesVersion string
 	dnsNamePrefix     string
-	podCIDR           string
-	serviceCIDR       string
-	dnsServiceIP      string
-	networkPlugin     string
+	network           networkFlags
 	tier              string
 	tags              map[string]*string
 	nodepoolName      string
@@ -30,6 +27,7 @@ type createFlags struct {
 	nodeVMSize        string
 	nodeOSDiskSize    int32
 	maxPods           int32
+	zones             []*string
 	noWait            bool
 }
 
@@ -44,7 +42,8 @@ func (f createFlags) cluster(subscriptionID string) armcontainerservice.ManagedC
 			KubernetesVersion: optional(f.kubernetesVersion),
 			EnableRBAC:        to.Ptr(true),
 			AgentPoolProfiles: []*armcontainerservice.ManagedClusterAgentPoolProfile{f.pool()},
-			NetworkProfile:    f.network(),
+			NetworkProfile:    f.network.profile(),
+			NodeResourceGroup: optional(f.network.nodeResourceGroup),
 		},
 	}
 	if f.dnsNamePrefix == "" {
@@ -71,6 +70,9 @@ func (f createFlags) pool() *armcontainerservice.ManagedClusterAgentPoolProfile 
 		Type:                to.Ptr(armcontainerservice.AgentPoolTypeVirtualMachineScaleSets),
 		OrchestratorVersion: optional(f.kubernetesVersion),
 		NodeTaints:          f.nodepoolTaints,
+		AvailabilityZones:   f.zones,
+		VnetSubnetID:        optional(f.network.vnetSubnetID),
+		PodSubnetID:         optional(f.network.podSubnetID),
 	}
 	if f.nodeOSDiskSize != 0 {
 		pool.OSDiskSizeGB = &f.nodeOSDiskSize
@@ -85,22 +87,6 @@ func (f createFlags) pool() *armcontainerservice.ManagedClusterAgentPoolProfile 
 		pool.Tags = f.nodepoolTags
 	}
 	return pool
-}
-
-// network is nil where the user leaves all of it to the service.
-func (f createFlags) network() *armcontainerservice.NetworkProfile {
-	if f.podCIDR+f.serviceCIDR+f.dnsServiceIP+f.networkPlugin == "" {
-		return nil
-	}
-	network := &armcontainerservice.NetworkProfile{
-		PodCidr:      optional(f.podCIDR),
-		ServiceCidr:  optional(f.serviceCIDR),
-		DNSServiceIP: optional(f.dnsServiceIP),
-	}
-	if f.networkPlugin != "" {
-		network.NetworkPlugin = to.Ptr(armcontainerservice.NetworkPlugin(f.networkPlugin))
-	}
-	return network
 }
 
 // defaultDNSPrefix is the prefix that az makes: the beginnings of the names of

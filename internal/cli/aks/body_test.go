@@ -1,6 +1,10 @@
 package aks
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+)
 
 func TestDNSPrefixesAreMadeAsAzMakesThem(t *testing.T) {
 	tests := []struct{ name, cluster, group, want string }{
@@ -24,7 +28,14 @@ func TestWhatTheUserLeavesOutIsLeftToTheService(t *testing.T) {
 	cluster := createFlags{name: "demo", group: "rg", nodepoolName: "nodepool1", nodeCount: 1}.cluster("22222222")
 	pool := cluster.Properties.AgentPoolProfiles[0]
 	if cluster.Properties.NetworkProfile != nil || cluster.Properties.KubernetesVersion != nil || cluster.SKU != nil || cluster.Tags != nil ||
-		pool.MaxPods != nil || pool.OSDiskSizeGB != nil || pool.NodeLabels != nil || pool.NodeTaints != nil {
+		pool.MaxPods != nil || pool.OSDiskSizeGB != nil || pool.NodeLabels != nil || pool.NodeTaints != nil || pool.AvailabilityZones != nil {
 		t.Errorf("the request says more than was asked for: %+v", cluster)
+	}
+}
+
+func TestZonesReachTheFirstPool(t *testing.T) {
+	cluster := createFlags{name: "demo", group: "rg", nodepoolName: "nodepool1", zones: []*string{to.Ptr("1"), to.Ptr("3")}}.cluster("22222222")
+	if zones := cluster.Properties.AgentPoolProfiles[0].AvailabilityZones; len(zones) != 2 || *zones[1] != "3" {
+		t.Errorf("the pool is asked for in the zones %v", zones)
 	}
 }

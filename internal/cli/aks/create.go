@@ -25,7 +25,9 @@ func newCreate(s *session.Session) *cobra.Command {
 		Args:  cobra.NoArgs,
 		Example: `  berth aks create --resource-group demo --name demo --node-count 1
   berth aks create -g demo -n big -c 2 -s Standard_D4s_v5 --kubernetes-version 1.35
+  berth aks create -g demo -n spread -c 3 --zones 1 2 3
   berth aks create -g demo -n own --pod-cidr 10.1.0.0/16 --service-cidr 10.2.0.0/16 --dns-service-ip 10.2.0.10
+  berth aks create -g demo -n joined --network-plugin azure --vnet-subnet-id /subscriptions/ID/resourceGroups/demo/providers/Microsoft.Network/virtualNetworks/own/subnets/nodes
   berth aks create -g demo -n later --no-wait`,
 		RunE: func(command *cobra.Command, _ []string) error { return create(command.Context(), s, flags) },
 	}
@@ -45,15 +47,13 @@ func (f *createFlags) bind(s *session.Session, command *cobra.Command) {
 	argument.Pairs(command, f.nodepoolLabels, "nodepool-labels", "Kubernetes labels of the nodes, parted by blanks: key=value ...")
 	argument.Pairs(command, f.nodepoolTags, "nodepool-tags", "tags of the node pool, parted by blanks: key[=value] ...")
 	argument.Words(command, &f.nodepoolTaints, "nodepool-taints", "Kubernetes taints of the nodes: key=value:effect, ...")
+	argument.Words(command, &f.zones, "zones", "failure domains that the nodes are spread over, parted by blanks: 1 2 3")
 	argument.Choice(command, &f.tier, "tier", "tier of the cluster's management: free, standard or premium", "free", "standard", "premium")
-	argument.Choice(command, &f.networkPlugin, "network-plugin", "network of the pods: azure, kubenet or none", "azure", "kubenet", "none")
+	f.network.bind(command)
 	argument.NoWait(command, &f.noWait)
 	own := command.Flags()
 	own.StringVar(&f.nodepoolName, "nodepool-name", "nodepool1", "name of the first node pool")
 	own.StringVarP(&f.dnsNamePrefix, "dns-name-prefix", "p", "", "prefix of the cluster's host name (default: made of name, group and subscription)")
-	own.StringVar(&f.podCIDR, "pod-cidr", "", "range of the pods' addresses, e.g. 10.244.0.0/16")
-	own.StringVar(&f.serviceCIDR, "service-cidr", "", "range of the services' addresses, e.g. 10.0.0.0/16")
-	own.StringVar(&f.dnsServiceIP, "dns-service-ip", "", "address of the cluster's DNS, inside --service-cidr")
 	own.Int32Var(&f.nodeOSDiskSize, "node-osdisk-size", 0, "size of each node's disk in GB (0: the service's default)")
 	own.Int32VarP(&f.maxPods, "max-pods", "m", 0, "pods on a node at most (0: the service's default)")
 	ignored := "accepted because az has it; "

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -116,10 +117,11 @@ func pause(ctx context.Context, clock clock.WithTicker, interval time.Duration, 
 func passing(err error) bool {
 	var unreachable *failure.Unreachable
 	var response *azcore.ResponseError
+	var broken *net.OpError // a connection that ended under the request
 	if errors.As(err, &response) {
 		return response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests
 	}
-	return errors.As(err, &unreachable) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isTimeout(err)
+	return errors.As(err, &unreachable) || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isTimeout(err)
 }
 
 func isTimeout(err error) bool {

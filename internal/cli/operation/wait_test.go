@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -48,7 +49,7 @@ func TestAServiceThatRestartsIsWaitedFor(t *testing.T) {
 	down := &failure.Unreachable{Endpoint: "https://localhost", Err: syscall.ECONNREFUSED}
 	operation := &script{polls: []func() (*http.Response, error){
 		status(`{"status":"InProgress","properties":{"phase":"NodesReady","message":"1 of 3"}}`),
-		fails(down), status(`{"status":"Succeeded"}`),
+		fails(down), fails(&net.OpError{Op: "read", Err: syscall.ECONNRESET}), fails(io.ErrUnexpectedEOF), status(`{"status":"Succeeded"}`),
 	}}
 	result, err := Wait[string](t.Context(), s, operation, Words{What: "Creating demo"})
 	if err != nil || result != "the result" {

@@ -19,13 +19,13 @@ import (
 func NewCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "release",
-		Short: "List and build the Kubernetes releases that clusters run",
+		Short: "List, build and carry the Kubernetes releases that clusters run",
 		Example: `  berth release list
   berth release build 1.35`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newListCommand(), newBuildCommand(), newPathCommand(), newVerifyCommand())
+	command.AddCommand(newListCommand(), newBuildCommand(), newPathCommand(), newVerifyCommand(), newExportCommand(), newImportCommand())
 	return command
 }
 

@@ -128,7 +128,7 @@ a passphrase, and keep it apart from the backups.`,
 			if err := exportTo(file, found, passphrase); err != nil {
 				return fmt.Errorf("exporting the backup keys: %w", err)
 			}
-			fmt.Fprintf(command.ErrOrStderr(), "%d keys are in %s. Keep it apart from the backups.\n", len(found), file)
+			fmt.Fprintf(command.ErrOrStderr(), "%s holds the keys of backups: %d. Keep it apart from them.\n", file, len(found))
 			return nil
 		}),
 	}

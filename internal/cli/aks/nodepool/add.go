@@ -21,6 +21,7 @@ import (
 const defaultNodeCount = 3
 
 type addFlags struct {
+	vnetSubnetID, podSubnetID string
 	target
 	kubernetesVersion string
 	mode              string
@@ -68,6 +69,8 @@ func newAdd(s *session.Session) *cobra.Command {
 	argument.NoWait(command, &flags.noWait)
 	command.Flags().Int32Var(&flags.nodeOSDiskSize, "node-osdisk-size", 0, "size of each node's disk in GB (0: the service's default)")
 	command.Flags().Int32VarP(&flags.maxPods, "max-pods", "m", 0, "pods on a node at most (0: the service's default)")
+	command.Flags().StringVar(&flags.vnetSubnetID, "vnet-subnet-id", "", "id of the subnet of the nodes, in a cluster whose pools name subnets")
+	command.Flags().StringVar(&flags.podSubnetID, "pod-subnet-id", "", "id of the subnet of the pods, of the same virtual network")
 	return command
 }
 
@@ -89,6 +92,12 @@ func (f *addFlags) pool() (resource, error) {
 	}
 	if f.maxPods != 0 {
 		properties.MaxPods = &f.maxPods
+	}
+	if f.vnetSubnetID != "" {
+		properties.VnetSubnetID = &f.vnetSubnetID
+	}
+	if f.podSubnetID != "" {
+		properties.PodSubnetID = &f.podSubnetID
 	}
 	if f.scaleDownMode != "" {
 		properties.ScaleDownMode = to.Ptr(armcontainerservice.ScaleDownMode(f.scaleDownMode))
