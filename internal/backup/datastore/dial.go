@@ -11,15 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+
+	"berth.dev/berth/internal/thread"
 )
 
 // dialTimeout is how long one connection may take.
@@ -78,36 +77,10 @@ func (e Endpoint) secured() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities, Certificates: []tls.Certificate{certificate}}, nil
 }
 
-// dialIn connects from within a network namespace. A socket stays in the
-// namespace that it was made in, whoever uses it later.
+// dialIn connects from within a network namespace; without one from the caller's.
 func dialIn(ctx context.Context, namespace, address string) (net.Conn, error) {
 	if namespace == "" {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	}
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		// The thread stays in the namespace and ends with the goroutine, because it is never unlocked.
-		runtime.LockOSThread()
-		conn, err := enterAndDial(ctx, namespace, address)
-		done <- result{conn, err}
-	}()
-	r := <-done
-	return r.conn, r.err
-}
-
-func enterAndDial(ctx context.Context, namespace, address string) (net.Conn, error) {
-	target, err := os.Open(namespace)
-	if err != nil {
-		return nil, err
-	}
-	defer target.Close()
-	if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, fmt.Errorf("entering %s: %w", namespace, err)
-	}
-	// One address and no fallback: the dialer stays on this thread.
-	return (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, "tcp", address)
+	return thread.DialIn(ctx, namespace, address)
 }

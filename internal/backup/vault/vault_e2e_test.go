@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -63,26 +64,28 @@ func newSite(t *testing.T) *site {
 	key := backup.NewKey()
 	s.ring, err = backup.NewKeyring(backup.KeyID(key), key)
 	must(t, err)
-	s.store = startEtcd(t, s.etcd, filepath.Join(dir, "e"))
+	s.store, _ = startEtcd(t, s.etcd, filepath.Join(dir, "e"))
 	return s
 }
 
-// startEtcd starts an etcd that ends with the test.
-func startEtcd(t *testing.T, program, dir string) *clientv3.Client {
+// startEtcd starts an etcd on the data that are in a directory; it ends with the
+// test, or when end is called.
+func startEtcd(t *testing.T, program, dir string) (store *clientv3.Client, end func()) {
 	t.Helper()
-	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.MkdirAll(dir, 0o700))
 	const client, peer = "unix://c:0", "unix://p:0"
 	command := exec.Command(program, "--name=a", "--data-dir="+dir+"/d", "--listen-client-urls="+client, "--advertise-client-urls="+client,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=a="+peer, "--log-outputs=stderr")
 	command.Dir = dir
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, command.Start())
-	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+	end = sync.OnceFunc(func() { _ = command.Process.Kill(); _ = command.Wait() })
+	t.Cleanup(end)
 	connection, err := datastore.Dial(datastore.Endpoint{Address: "unix://" + dir + "/c:0"})
 	must(t, err)
 	t.Cleanup(func() { _ = connection.Close() })
 	must(t, answers(t.Context(), datastore.Range{Client: connection, Prefix: "/x"}))
-	return connection
+	return connection, end
 }
 
 func must(t testing.TB, err error) {
@@ -224,7 +227,7 @@ func TestAnEtcdThatWasMadeAnewSinceIsRefused(t *testing.T) {
 		s.put(t, "/berth/one/configmaps/a", "1")
 	}
 	s.take(t, "abcd", "/berth/one")
-	s.store = startEtcd(t, s.etcd, filepath.Join(s.home.Dir, "f"))
+	s.store, _ = startEtcd(t, s.etcd, filepath.Join(s.home.Dir, "f"))
 	if _, err := s.vault.Restore(t.Context(), "abcd", s.ring, s.restoration("/berth/one")); !errors.Is(err, ErrOlderStore) {
 		t.Fatal(err)
 	}
@@ -232,13 +235,7 @@ func TestAnEtcdThatWasMadeAnewSinceIsRefused(t *testing.T) {
 
 func TestADiskThatFillsDuringABackupLeavesNothingBehind(t *testing.T) {
 	s := newSite(t)
-	noise := make([]byte, 100<<10)
-	for i := range 40 {
-		for j := range noise {
-			noise[j] = byte(rand.Uint32()) // what cannot be compressed
-		}
-		s.put(t, fmt.Sprintf("/berth/one/configmaps/%02d", i), string(noise))
-	}
+	s.putNoise(t, 40)
 	must(t, unix.Mount("tmpfs", s.home.BackupsDir(), "tmpfs", 0, "size=1m"))
 	t.Cleanup(func() { must(t, unix.Unmount(s.home.BackupsDir(), unix.MNT_DETACH)) })
 	_, err := s.vault.Take(t.Context(), "abcd", s.in("/berth/one"), s.ring, Content{Header: backup.Header{Prefix: "/berth/one"}})
@@ -250,6 +247,51 @@ func TestADiskThatFillsDuringABackupLeavesNothingBehind(t *testing.T) {
 	}
 	if ids, err := s.vault.List(); err != nil || len(ids) > 0 {
 		t.Fatalf("%v, %v", ids, err)
+	}
+}
+
+// putNoise puts values of 100 KiB each.
+func (s *site) putNoise(t *testing.T, values int) {
+	t.Helper()
+	noise := make([]byte, 100<<10)
+	for i := range values {
+		for j := range noise {
+			noise[j] = byte(rand.Uint32()) // what cannot be compressed
+		}
+		s.put(t, fmt.Sprintf("/berth/one/configmaps/%02d", i), string(noise))
+	}
+}
+
+// TestARestoreThatFilledTheDiskIsWholeOnceThereIsRoom gives an etcd a disk that
+// fills: the restore fails, etcd dies of it, and the same restore is whole once
+// there is room and etcd runs again.
+func TestARestoreThatFilledTheDiskIsWholeOnceThereIsRoom(t *testing.T) {
+	s := newSite(t)
+	s.putNoise(t, 80)
+	header := s.take(t, "abcd", "/berth/one")
+	disk := filepath.Join(s.home.Dir, "disk")
+	must(t, os.Mkdir(disk, 0o700))
+	must(t, unix.Mount("tmpfs", disk, "tmpfs", 0, "size=256m"))
+	t.Cleanup(func() { must(t, unix.Unmount(disk, unix.MNT_DETACH)) })
+	store, end := startEtcd(t, s.etcd, filepath.Join(disk, "e"))
+	var room unix.Statfs_t
+	must(t, unix.Statfs(disk, &room))
+	filler := filepath.Join(disk, "filler")
+	must(t, os.WriteFile(filler, make([]byte, int64(room.Bavail)*room.Bsize-2<<20), 0o600))
+
+	to := Restoration{To: datastore.Range{Client: store, Prefix: "/berth/two"}, Incarnation: "two", EncryptionKey: bytes.Repeat([]byte{1}, 32)}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.vault.Restore(ctx, "abcd", s.ring, to); err == nil {
+		t.Fatal("a restore onto a disk without room succeeded")
+	}
+	end()
+	must(t, os.Remove(filler))
+	to.To.Client, _ = startEtcd(t, s.etcd, filepath.Join(disk, "e")) // as its supervisor does
+	_, err := s.vault.Restore(t.Context(), "abcd", s.ring, to)
+	must(t, err)
+	if got, err := to.To.Summary(t.Context(), datastore.Nothing); err != nil || got.Keys != 80 {
+		t.Errorf("%d keys are there, %v; the backup is of %+v", got.Keys, err, header)
 	}
 }
 
