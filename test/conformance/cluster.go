@@ -16,27 +16,29 @@ import (
 	"berth.dev/berth/internal/release"
 )
 
-// nodes is how many the cluster has; the suite asks for two.
-const nodes = 2
-
 // cluster is the one that the specs run on, with a service of its own.
 type cluster struct {
 	suite      release.Suite
+	shape      shape
 	berth      string
 	home       string
 	kubeconfig string
 	kubectl    string
 }
 
-func newCluster(ctx context.Context, dir string, suite release.Suite) (*cluster, error) {
+func newCluster(ctx context.Context, chosen options, suite release.Suite) (*cluster, error) {
 	berth, err := filepath.Abs("bin/berth")
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
+	dir, err := filepath.Abs(chosen.dir)
+	if err != nil {
 		return nil, err
 	}
-	made := &cluster{suite: suite, berth: berth, home: filepath.Join(dir, "home"), kubeconfig: filepath.Join(dir, "kubeconfig")}
+	made := &cluster{suite: suite, shape: shapeOf(chosen.suite, chosen.nodes), berth: berth, home: chosen.home, kubeconfig: chosen.kubeconfig}
+	if made.home == "" {
+		made.home, made.kubeconfig = filepath.Join(dir, "home"), filepath.Join(dir, "kubeconfig")
+	}
 	kubectl, err := made.run(ctx, "release", "path", "kubectl", "--version", suite.Version)
 	if err != nil {
 		return nil, err
@@ -58,9 +60,13 @@ func (c *cluster) make(ctx context.Context) error {
 		}
 	}
 	if state, err := c.run(ctx, "aks", "show", "-g", "conformance", "-n", "conformance", "--query", "provisioningState", "-o", "tsv"); err != nil || strings.TrimSpace(state) != "Succeeded" {
-		fmt.Fprintf(os.Stderr, "creating a cluster of %d nodes\n", nodes)
-		if _, err := c.run(ctx, "aks", "create", "-g", "conformance", "-n", "conformance", "--kubernetes-version", c.suite.Version,
-			"--node-count", strconv.Itoa(nodes), "--node-vm-size", "Standard_D4s_v3", "--output", "none"); err != nil {
+		fmt.Fprintf(os.Stderr, "creating a cluster of %d nodes\n", c.shape.nodes)
+		create := []string{"aks", "create", "-g", "conformance", "-n", "conformance", "--kubernetes-version", c.suite.Version,
+			"--node-count", strconv.Itoa(c.shape.nodes), "--node-vm-size", c.shape.size, "--output", "none"}
+		if len(c.shape.zones) > 0 {
+			create = append(append(create, "--zones"), c.shape.zones...)
+		}
+		if _, err := c.run(ctx, create...); err != nil {
 			return err
 		}
 	}
@@ -74,7 +80,7 @@ func (c *cluster) make(ctx context.Context) error {
 // loadImages gives every node the images under upstream's names. The nodes
 // reach no registry, and need none.
 func (c *cluster) loadImages(ctx context.Context) error {
-	fmt.Fprintf(os.Stderr, "loading the images of the tests into %d nodes\n", nodes)
+	fmt.Fprintf(os.Stderr, "loading the images of the tests into %d nodes\n", c.shape.nodes)
 	sockets, err := c.runtimes(ctx)
 	if err != nil {
 		return err
@@ -114,8 +120,9 @@ func (c *cluster) runtimes(ctx context.Context) ([]string, error) {
 			sockets = append(sockets, filepath.Join(process, "root/run/containerd/containerd.sock"))
 		}
 	}
-	if len(sockets) != nodes {
-		return nil, fmt.Errorf("found %d container runtimes of the service, want %d", len(sockets), nodes)
+	if len(sockets) != c.shape.nodes {
+		return nil, fmt.Errorf("found %d container runtimes of the service, want %d: berth down --purge with BERTH_HOME=%s removes a cluster of another size",
+			len(sockets), c.shape.nodes, c.home)
 	}
 	return sockets, nil
 }

@@ -1,5 +1,5 @@
-// Command conformance runs upstream's [Conformance] specs on a two-node Berth
-// cluster and says how each ended. `make conformance` calls it; docs/conformance.md
+// Command conformance runs upstream's [Conformance] specs, or those of
+// sig-network, on a two-node Berth cluster and says how each ended. `make conformance` calls it; docs/conformance.md
 // tells what it runs and what came out.
 //
 // It builds the tests and their images from source, starts a service of its own
@@ -27,9 +27,13 @@ type options struct {
 	version string
 	dir     string
 	workers int
+	nodes   int
+	suite   string
 	focus   string
 	again   bool
 	keep    bool
+	// home is that of a service whose cluster, that of kubeconfig, is used instead of a new one.
+	home, kubeconfig string
 }
 
 func main() {
@@ -37,8 +41,12 @@ func main() {
 	flag.StringVar(&chosen.version, "version", "", "Kubernetes version to test: full, a minor, or nothing for the default")
 	flag.StringVar(&chosen.dir, "dir", "test/out/conformance", "directory of outcomes, logs and the service's home")
 	flag.IntVar(&chosen.workers, "workers", 4, "specs that run at once; Serial ones always run alone")
+	flag.IntVar(&chosen.nodes, "nodes", 0, "nodes of the cluster (default what the suite asks for); some specs of sig-network want six")
+	flag.StringVar(&chosen.suite, "suite", suiteConformance, "specs to run: conformance, network for those of sig-network that apply, or short for six of these")
 	flag.StringVar(&chosen.focus, "focus", "", "regular expression of the specs to run (default all)")
-	flag.BoolVar(&chosen.again, "again", false, "run the specs again that failed before")
+	flag.StringVar(&chosen.home, "home", "", "home of a service that runs: its one cluster is used, and left as it is; with -kubeconfig and -nodes")
+	flag.StringVar(&chosen.kubeconfig, "kubeconfig", "", "the administrator's kubeconfig of the cluster of -home")
+	flag.BoolVar(&chosen.again, "again", false, "run the specs again that failed or skipped themselves before")
 	flag.BoolVar(&chosen.keep, "keep", false, "leave the service and its cluster running")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -50,6 +58,12 @@ func main() {
 }
 
 func run(ctx context.Context, chosen options) (err error) {
+	if err := checkSuite(chosen.suite); err != nil {
+		return err
+	}
+	if (chosen.home == "") != (chosen.kubeconfig == "") {
+		return errors.New("-home and -kubeconfig name a cluster together: give both or none")
+	}
 	version, ok := release.Resolve(chosen.version)
 	if !ok {
 		return fmt.Errorf("version %q is not in the catalog: see berth release list", chosen.version)
@@ -74,7 +88,7 @@ func run(ctx context.Context, chosen options) (err error) {
 	if err != nil {
 		return err
 	}
-	specs, err := listSpecs(ctx, suite.Tests, chosen.focus)
+	specs, err := listSpecs(ctx, suite.Tests, chosen.suite, chosen.focus)
 	if err != nil {
 		return err
 	}
@@ -91,7 +105,7 @@ func run(ctx context.Context, chosen options) (err error) {
 // buildKey is a digest of what runs: the tests, and Berth itself.
 func buildKey(suite release.Suite) (string, error) {
 	sum := sha256.New()
-	for _, name := range []string{"berth", "berth-supervisor"} {
+	for _, name := range []string{"berth", "berth-supervisor", "berth-prober"} {
 		program, err := os.Open(filepath.Join("bin", name))
 		if err != nil {
 			return "", fmt.Errorf("reading what is tested (make build makes it): %w", err)
@@ -107,9 +121,15 @@ func buildKey(suite release.Suite) (string, error) {
 
 // runOnCluster makes the cluster, runs the specs on it and removes it.
 func runOnCluster(ctx context.Context, chosen options, suite release.Suite, results outcomes, left []spec) (err error) {
-	cluster, err := newCluster(ctx, chosen.dir, suite)
+	cluster, err := newCluster(ctx, chosen, suite)
 	if err != nil {
 		return err
+	}
+	if chosen.home != "" {
+		if err := cluster.loadImages(ctx); err != nil {
+			return err
+		}
+		return runSpecs(ctx, runner{suite: suite, cluster: cluster, results: results, workers: chosen.workers}, left)
 	}
 	if !chosen.keep {
 		defer func() { err = errors.Join(err, cluster.purge()) }()

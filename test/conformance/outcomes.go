@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2/types"
 )
 
 // outcome is how one spec ended.
@@ -23,10 +26,6 @@ type outcome struct {
 	// Log is the file of its output, beside the outcome.
 	Log string `json:"log"`
 }
-
-// ended tells whether the suite itself says how the spec ended; a run that was
-// cut off says nothing.
-func (o outcome) ended() bool { return o.State == "passed" || o.State == "skipped" }
 
 // outcomes are the specs' outcomes of one build: a file for each, written when it ended.
 type outcomes struct{ dir string }
@@ -60,11 +59,11 @@ func (o outcomes) of(one spec) (outcome, bool, error) {
 	return read, true, nil
 }
 
-// left are the specs without an outcome, and with again those that failed.
+// left are the specs without an outcome, and with again those that did not pass.
 func (o outcomes) left(specs []spec, again bool) []spec {
 	var left []spec
 	for _, one := range specs {
-		if got, there, err := o.of(one); err != nil || !there || again && !got.ended() {
+		if got, there, err := o.of(one); err != nil || !there || again && got.State != "passed" {
 			left = append(left, one)
 		}
 	}
@@ -73,6 +72,7 @@ func (o outcomes) left(specs []spec, again bool) []spec {
 
 // store keeps an outcome; the file appears whole.
 func (o outcomes) store(got outcome) error {
+	got.Log = filepath.Base(o.path(got.spec) + ".log")
 	content, err := json.MarshalIndent(got, "", "  ")
 	if err != nil {
 		return err
@@ -82,4 +82,32 @@ func (o outcomes) store(got outcome) error {
 		return err
 	}
 	return os.Rename(path+".new", path)
+}
+
+// storeLog writes what ginkgo recorded of one of several specs of a process;
+// that of a process with one spec is the whole output.
+func (o outcomes) storeLog(one spec, reports types.SpecReports) error {
+	var log strings.Builder
+	for _, report := range reports {
+		if !isOf(report, one) {
+			continue
+		}
+		fmt.Fprintf(&log, "%s\n%s\n%s%s", report.FullText(), report.StartTime, report.CapturedGinkgoWriterOutput, report.CapturedStdOutErr)
+		for _, failure := range append([]types.Failure{report.Failure}, additional(report)...) {
+			if failure.Message != "" {
+				fmt.Fprintf(&log, "\n%s\n%s\n%s\n", failure.Message, failure.Location, failure.Location.FullStackTrace)
+			}
+		}
+		fmt.Fprintf(&log, "%s after %s\n", report.State, report.RunTime)
+	}
+	return os.WriteFile(o.path(one)+".log", []byte(log.String()), 0o644)
+}
+
+// additional are the failures after the first, such as those of its clean-up.
+func additional(report types.SpecReport) []types.Failure {
+	var failures []types.Failure
+	for _, more := range report.AdditionalFailures {
+		failures = append(failures, more.Failure)
+	}
+	return failures
 }

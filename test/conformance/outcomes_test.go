@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
 )
@@ -37,20 +39,20 @@ func TestAnInterruptedRunGoesOnWithTheSpecsThatHaveNoOutcome(t *testing.T) {
 }
 
 func TestAFailureBeforeTheSpecIsItsOutcomeToo(t *testing.T) {
-	failure := types.Failure{Message: "no node is ready"}
-	got := outcome{spec: spec{Name: "Pods should run"}, State: "crashed"}
-	got.read(types.SpecReports{
-		{LeafNodeType: types.NodeTypeBeforeSuite, State: types.SpecStateFailed, Failure: failure},
+	one := spec{Name: "Pods should run"}
+	reports := types.SpecReports{
+		{LeafNodeType: types.NodeTypeBeforeSuite, State: types.SpecStateFailed, Failure: types.Failure{Message: "no node is ready"}},
+		{LeafNodeType: types.NodeTypeIt, ContainerHierarchyTexts: []string{"Pods"}, LeafNodeText: "should run", State: types.SpecStateSkipped},
 		{LeafNodeType: types.NodeTypeIt, LeafNodeText: "Pods should not run", State: types.SpecStateSkipped},
-	})
-	if got.State != "failed" || got.Reason != "no node is ready" {
+	}
+	if got, ended := outcomeIn(reports, one); ended {
+		t.Errorf("a spec that was never begun has the outcome %+v", got)
+	}
+	if got := alone(reports, one, errors.New("exit status 1"), time.Second); got.State != "failed" || got.Reason != "no node is ready" {
 		t.Errorf("got %+v", got)
 	}
-	got.read(types.SpecReports{{
-		LeafNodeType: types.NodeTypeIt, ContainerHierarchyTexts: []string{"Pods"}, LeafNodeText: "should run", State: types.SpecStatePassed,
-	}})
-	if got.State != "passed" || got.Reason != "" {
-		t.Errorf("got %+v", got)
+	if got := alone(nil, one, errors.New("exit status 2"), time.Second); got.State != "crashed" || got.Reason != "exit status 2" {
+		t.Errorf("without a report: %+v", got)
 	}
 }
 

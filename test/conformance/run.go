@@ -4,25 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/onsi/ginkgo/v2/types"
-
 	"berth.dev/berth/internal/release"
 )
 
-// specTimeout bounds one spec; upstream's slowest takes a third of it.
+// errInterrupted ends a run whose context ended.
+var errInterrupted = errors.New("interrupted: the same command goes on with the specs that are left")
+
+// specTimeout bounds a process, and so one spec that runs alone; upstream's slowest takes a third of it.
 const specTimeout = 30 * time.Minute
 
-// runner runs specs, each in a process of its own: so that one that hangs or
-// crashes harms no other, and what ended is known although the run is killed.
+// runner runs specs in processes that each run a few of them: starting upstream's
+// tests takes seconds of a core, as much as many specs do. What a process that
+// hung, crashed or was ended leaves without an outcome runs in one of its own.
 type runner struct {
 	suite   release.Suite
 	cluster *cluster
@@ -49,79 +51,102 @@ func runSpecs(ctx context.Context, with runner, specs []spec) error {
 
 // each runs the specs with so many workers and prints how each ended.
 func (r runner) each(ctx context.Context, specs []spec, workers int, done *atomic.Int32, all int) error {
-	queue := make(chan spec, len(specs))
-	for _, one := range specs {
-		queue <- one
+	tell := func(got outcome) {
+		fmt.Fprintf(os.Stderr, "[%d/%d] %-8s %5.0f s  %s\n", done.Add(1), all, got.State, got.Seconds, got.Name)
+	}
+	left, err := r.batches(ctx, spread(specs, batchSize(len(specs), workers)), workers, tell)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	_, err = r.batches(ctx, spread(left, 1), workers, tell)
+	return err
+}
+
+// batches runs them and returns the specs that have no outcome yet: those of a
+// batch of one always have.
+func (r runner) batches(ctx context.Context, batches [][]spec, workers int, tell func(outcome)) ([]spec, error) {
+	queue := make(chan []spec, len(batches))
+	for _, batch := range batches {
+		queue <- batch
 	}
 	close(queue)
 	var group sync.WaitGroup
 	failures := make([]error, workers)
+	left := make([][]spec, workers)
 	for worker := range workers {
 		group.Go(func() {
-			for one := range queue {
-				got, err := r.one(ctx, one)
+			for batch := range queue {
+				without, err := r.batch(ctx, batch, tell)
 				if err != nil {
 					failures[worker] = err
 					return
 				}
-				fmt.Fprintf(os.Stderr, "[%d/%d] %-8s %5.0f s  %s\n", done.Add(1), all, got.State, got.Seconds, one.Name)
+				left[worker] = append(left[worker], without...)
 			}
 		})
 	}
 	group.Wait()
-	return errors.Join(failures...)
+	return slices.Concat(left...), errors.Join(failures...)
 }
 
-// one runs a spec to its end and keeps its outcome; an error says that it has none.
-func (r runner) one(ctx context.Context, one spec) (outcome, error) {
+// batch runs specs in one process and keeps their outcomes; an error says that
+// the run cannot go on. What ended before an interruption is kept, too.
+func (r runner) batch(ctx context.Context, specs []spec, tell func(outcome)) (left []spec, err error) {
 	if ctx.Err() != nil {
-		return outcome{}, errors.New("interrupted: the same command goes on with the specs that are left")
+		return nil, errInterrupted
 	}
-	path := r.results.path(one)
+	path := r.results.path(specs[0])
 	log, err := os.Create(path + ".log")
 	if err != nil {
-		return outcome{}, err
+		return nil, err
 	}
 	defer log.Close()
 	report := path + ".report.json"
 	if err := os.RemoveAll(report); err != nil {
-		return outcome{}, err
+		return nil, err
 	}
 	defer os.Remove(report)
+	started := time.Now()
+	failure := r.command(ctx, specs, report, log).Run()
+	reports, unread := readReports(report)
+	interrupted := ctx.Err() != nil
+	for _, one := range specs {
+		got, ended := outcomeIn(reports, one)
+		if !ended && len(specs) == 1 && !interrupted {
+			got, ended = alone(reports, one, failure, time.Since(started)), true
+		}
+		if !ended {
+			left = append(left, one)
+			continue
+		}
+		if len(specs) > 1 {
+			err = r.results.storeLog(one, reports)
+		}
+		if err := errors.Join(err, r.results.store(got)); err != nil {
+			return nil, err
+		}
+		tell(got)
+	}
+	if interrupted {
+		return nil, errInterrupted
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "%d of %d specs that ran in one process have no outcome (%v) and run again, each alone\n",
+			len(left), len(specs), errors.Join(failure, unread))
+	}
+	return left, nil
+}
+
+// command is the process that runs specs.
+func (r runner) command(ctx context.Context, specs []spec, report string, log io.Writer) *exec.Cmd {
 	command := exec.CommandContext(ctx, r.suite.Tests,
 		"--kubeconfig="+r.cluster.kubeconfig, "--kubectl-path="+r.cluster.kubectl, "--provider=skeleton", "--disable-log-dump",
-		"--ginkgo.focus="+regexp.QuoteMeta(one.Name)+"$", "--ginkgo.no-color", "--ginkgo.v",
+		"--ginkgo.focus="+focusOn(specs), "--ginkgo.no-color", "--ginkgo.v",
 		"--ginkgo.timeout="+specTimeout.String(), "--ginkgo.json-report="+report)
 	command.Dir, command.Stdout, command.Stderr = r.results.dir, log, log
 	command.Env = append(os.Environ(), "KUBECONFIG="+r.cluster.kubeconfig)
-	// A spec that is told to end removes what it made.
+	// A spec that is told to end removes what it made, and the report says which ended before.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = time.Minute
-	started := time.Now()
-	failure := command.Run()
-	if ctx.Err() != nil {
-		return outcome{}, errors.New("interrupted: the same command goes on with the specs that are left")
-	}
-	got := outcome{spec: one, State: "crashed", Seconds: time.Since(started).Seconds(), Log: filepath.Base(log.Name())}
-	if failure != nil {
-		got.Reason = failure.Error()
-	}
-	if reports, err := readReports(report); err == nil {
-		got.read(reports)
-	}
-	return got, r.results.store(got)
-}
-
-// read takes over what ginkgo says of the spec, or of what must be right before any.
-func (o *outcome) read(reports types.SpecReports) {
-	for _, report := range reports {
-		isSpec := report.LeafNodeType == types.NodeTypeIt && report.FullText() == o.Name
-		if !isSpec && !report.Failed() {
-			continue
-		}
-		o.State, o.Reason = report.State.String(), report.Failure.Message
-		if isSpec {
-			o.Seconds = report.RunTime.Seconds()
-		}
-	}
+	return command
 }

@@ -22,9 +22,9 @@ type spec struct {
 	Serial bool `json:"serial"`
 }
 
-// listSpecs asks the suite for its [Conformance] specs, those that must run
-// alone at the end.
-func listSpecs(ctx context.Context, tests, focus string) ([]spec, error) {
+// listSpecs asks the tests for the specs of a suite, those that must run alone
+// at the end.
+func listSpecs(ctx context.Context, tests, suite, focus string) ([]spec, error) {
 	wanted, err := regexp.Compile(focus)
 	if err != nil {
 		return nil, fmt.Errorf("reading -focus: %w", err)
@@ -35,7 +35,8 @@ func listSpecs(ctx context.Context, tests, focus string) ([]spec, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "specs.json")
-	command := exec.CommandContext(ctx, tests, "--ginkgo.dry-run", "--ginkgo.no-color", "--ginkgo.label-filter=Conformance",
+	// Without a focus upstream leaves out every spec that has a feature in its name, such as those of load balancers.
+	command := exec.CommandContext(ctx, tests, "--ginkgo.dry-run", "--ginkgo.no-color", "--ginkgo.focus=.",
 		"--ginkgo.json-report="+path, "--kubeconfig="+filepath.Join(dir, "none"))
 	if output, err := command.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("listing the specs: %w: %s", err, tail(output))
@@ -46,12 +47,13 @@ func listSpecs(ctx context.Context, tests, focus string) ([]spec, error) {
 	}
 	var specs []spec
 	for _, one := range reports {
-		if one.LeafNodeType == types.NodeTypeIt && one.State == types.SpecStatePassed && wanted.MatchString(one.FullText()) {
+		belongs, _ := choose(suite, one)
+		if belongs && one.LeafNodeType == types.NodeTypeIt && one.State == types.SpecStatePassed && wanted.MatchString(one.FullText()) {
 			specs = append(specs, spec{Name: one.FullText(), Serial: slices.Contains(one.Labels(), "Serial")})
 		}
 	}
 	if len(specs) == 0 {
-		return nil, fmt.Errorf("no [Conformance] spec matches %q", focus)
+		return nil, fmt.Errorf("no spec of the suite %s matches %q", suite, focus)
 	}
 	slices.SortStableFunc(specs, func(a, b spec) int {
 		if a.Serial != b.Serial {
