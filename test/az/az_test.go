@@ -38,10 +38,12 @@ func TestAPersonWhoKnowsAKSUsesAz(t *testing.T) {
 		}},
 		step{"one has what people choose", createAsChosen},
 		step{"the subscription is looked at", lookAround},
+		step{"networks are made, changed and deleted", makeNetworks},
 	)
 	together(t, "once they are there",
 		step{"a cluster is shown in every output", show},
 		step{"kubectl works with both credentials", useKubectl},
+		step{"what a cluster made for itself is shown and kept", lookIntoNodeGroup},
 		step{"what to upgrade to is listed", listUpgrades},
 		step{"commands run in the cluster with attached files", runCommands},
 		step{"the credential for monitoring reads and changes nothing", monitor},
@@ -49,6 +51,7 @@ func TestAPersonWhoKnowsAKSUsesAz(t *testing.T) {
 		step{"an identity is kept while a cluster acts as it", keepIdentity},
 		step{"pools, counts and tags change", change},
 		step{"planned work gets its windows", plan},
+		step{"who asked is told", activity},
 		step{"what cannot be is refused with the reason", refuse},
 	)
 	t.Run("a cluster stops and starts, and a start is given up", power)
@@ -86,7 +89,7 @@ func lookAround(t *testing.T) {
 	}
 	expect(t, "Registered", "provider show -n Microsoft.ContainerService --query registrationState -o tsv")
 	az(t, "provider register -n Microsoft.ContainerService --wait")
-	expect(t, "apps", "rest --method get --url /subscriptions/{subscriptionId}/resourcegroups?api-version=2021-04-01 --query value[].name -o tsv")
+	expect(t, "apps", "rest --method get --url /subscriptions/{subscriptionId}/resourcegroups?api-version=2021-04-01 --query value[?name=='apps'].name -o tsv")
 }
 
 // show prints what is there in every form that az has.

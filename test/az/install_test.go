@@ -23,6 +23,8 @@ import (
 // install is the service under test, and what az needs to reach it.
 type install struct {
 	program, home, config, bundle, kubectl string
+	// python is what repairs the az of Debian 12; see examples/own-network.
+	python string
 }
 
 // service is started once for all tests by TestMain.
@@ -90,10 +92,14 @@ func start(dir string) error {
 	if err != nil {
 		return err
 	}
+	python, err := filepath.Abs("../../examples/own-network/debian")
+	if err != nil {
+		return err
+	}
 	if err := os.Chmod(dir, 0o711); err != nil { // control planes run under ids of their own and have to pass
 		return err
 	}
-	service = &install{program: program, home: filepath.Join(dir, "home"), config: filepath.Join(dir, "az")}
+	service = &install{program: program, home: filepath.Join(dir, "home"), config: filepath.Join(dir, "az"), python: python}
 	if _, err := service.run("berth", "up", "--detach"); err != nil {
 		return err
 	}
@@ -118,7 +124,7 @@ func (i *install) run(program string, arguments ...string) (string, error) {
 		program = i.program
 	}
 	command := exec.CommandContext(ctx, program, arguments...)
-	command.Env = append(os.Environ(), "BERTH_HOME="+i.home, "AZURE_CONFIG_DIR="+i.config, "AZURE_CORE_COLLECT_TELEMETRY=no", "REQUESTS_CA_BUNDLE="+i.bundle)
+	command.Env = append(os.Environ(), "PYTHONPATH="+i.python, "BERTH_HOME="+i.home, "AZURE_CONFIG_DIR="+i.config, "AZURE_CORE_COLLECT_TELEMETRY=no", "REQUESTS_CA_BUNDLE="+i.bundle)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err := command.Run()

@@ -50,12 +50,12 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 	t.Run("names of services resolve in pods", func(t *testing.T) {
 		c.eventually(t, 30*time.Second, notEmpty, "exec", "client", "--", "/client", "lookup", "web.default.svc.cluster.local")
 	})
+	t.Run("services of every kind are reached from where they should be", c.servesServices)
+	t.Run("hundreds of services made at once are reached, and again when kube-proxy was killed", c.programsManyServices)
 	t.Run("pods reach their API server", func(t *testing.T) {
 		c.must(t, "exec", "client", "--", "/client", "connect", "kubernetes.default.svc.cluster.local:443")
 	})
-	t.Run("names of the install zone resolve in pods, and their server comes back", func(t *testing.T) {
-		c.names(t)
-	})
+	t.Run("names of the install zone resolve in pods, and their server comes back", c.names)
 	t.Run("logs, exec, cp and port-forward work with verification on", func(t *testing.T) {
 		c.logsExecCopyForward(t)
 	})
@@ -75,6 +75,7 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 			t.Errorf("nodes after scaling to 2: %s", got)
 		}
 		c.agree(t)
+		c.servesOnTwoNodes(t)
 		must(t, "aks", "nodepool", "scale", "-g", c.group, "--cluster-name", c.name, "-n", "nodepool1", "-c", "1")
 		if got := c.must(t, "get", "nodes", "-o", "name"); strings.Count(got, "node/") != 1 {
 			t.Errorf("nodes after scaling to 1: %s", got)

@@ -40,6 +40,8 @@ spec:
 
 func TestPodsAndNodesAreMeasuredAndADeploymentScalesByIt(t *testing.T) {
 	c := newCluster(t, "metrics", "-c", "1", "-s", "Standard_B2s")
+	c.applyText(t, chatty)
+	c.seesItsOwnDisk(t)
 	began := time.Now()
 	c.eventually(t, 90*time.Second, func(printed string) bool { return strings.Contains(printed, "%") }, "top", "nodes", "--no-headers")
 	c.eventually(t, 30*time.Second, func(printed string) bool { return strings.Contains(printed, "coredns") }, "top", "pods", "-n", "kube-system", "--no-headers")
@@ -50,4 +52,5 @@ func TestPodsAndNodesAreMeasuredAndADeploymentScalesByIt(t *testing.T) {
 	if got := c.must(t, "get", "hpa", "busy", "-o", `jsonpath={.status.conditions[?(@.type=="ScalingActive")].status}`); got != "True" {
 		t.Errorf("the autoscaler is active: %s", got)
 	}
+	c.logsAreHeld(t) // by now
 }

@@ -79,7 +79,8 @@ func (c *cluster) deallocated(t *testing.T) {
 		t.Errorf("once the queued command has ended there are the nodes %v", before)
 	}
 	must(t, c.pool("scale", "-c", "1")...)
-	c.eventually(t, 2*time.Minute, func(got string) bool { return strings.Count(got, "True") == 1 && strings.Count(got, "true") == 1 },
+	// Told by the service: the cluster itself would find out after 40 s at the soonest.
+	c.eventually(t, 30*time.Second, func(got string) bool { return strings.Count(got, "True") == 1 && strings.Count(got, "true") == 1 },
 		"get", "nodes", "-l", "agentpool=work", "-o", `jsonpath={range .items[*]}{.spec.unschedulable} {.status.conditions[?(@.type=="Ready")].status} {end}`)
 	if got := c.nodes(t); !slices.Equal(got, before) {
 		t.Errorf("the deallocated node is not registered any more: %v", got)

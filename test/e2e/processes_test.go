@@ -28,8 +28,14 @@ func (p process) name() string {
 	return filepath.Base(program)
 }
 
-// processes are those of the install's cgroups.
+// processes are those of the cgroups of the service under test.
 func processes(t *testing.T) []process {
+	t.Helper()
+	return service.processes(t)
+}
+
+// processes are those of the install's cgroups.
+func (i *install) processes(t *testing.T) []process {
 	t.Helper()
 	var found []process
 	entries, err := os.ReadDir("/proc")
@@ -46,7 +52,7 @@ func processes(t *testing.T) []process {
 		command, _ := os.ReadFile(filepath.Join(directory, "cmdline"))
 		stat, _ := os.ReadFile(filepath.Join(directory, "stat"))
 		start := startOf(stat)
-		if !strings.Contains(string(cgroup), "/berth-"+service.instance+"/") || start == "" {
+		if !strings.Contains(string(cgroup), "/berth-"+i.instance+"/") || start == "" {
 			continue
 		}
 		found = append(found, process{pid: pid, cgroup: string(cgroup), command: strings.ReplaceAll(string(command), "\x00", " "), start: start})
@@ -72,18 +78,25 @@ func pids(t *testing.T) (daemon int, clusters string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines []string
-	for _, p := range processes(t) {
-		name := p.name()
-		if slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server", "containerd", "kubelet", "kube-proxy", "proxy-agent", "coredns", "web"}, name) {
-			lines = append(lines, fmt.Sprintf("%s %d %s", name, p.pid, p.start))
-		}
-	}
-	slices.Sort(lines)
+	lines := service.running(t, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server",
+		"containerd", "kubelet", "kube-proxy", "proxy-agent", "coredns", "web")
 	if len(lines) < 8 {
 		t.Fatalf("found only %d processes of clusters: %q", len(lines), lines)
 	}
 	return status.PID, strings.Join(lines, "\n")
+}
+
+// running are name, pid and start time of the install's processes of some programs.
+func (i *install) running(t *testing.T, programs ...string) []string {
+	t.Helper()
+	var lines []string
+	for _, p := range i.processes(t) {
+		if slices.Contains(programs, p.name()) {
+			lines = append(lines, fmt.Sprintf("%s %d %s", p.name(), p.pid, p.start))
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // killedAPIServer kills the cluster's API server and expects another to answer.

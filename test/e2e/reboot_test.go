@@ -41,7 +41,7 @@ func TestClustersAreAdoptedAfterAKillAndComeBackAfterAReboot(t *testing.T) {
 		if got := c.eventually(t, 30*time.Second, notEmpty, "get", "configmap", "precious", "-o", "jsonpath={.data.key}"); got != "value" {
 			t.Errorf("the ConfigMap holds %q", got)
 		}
-		get(t, page)
+		expect(t, page, true)
 		c.settled(t, 1)
 		get(t, page)
 		if took := time.Since(began); took > 40*time.Second {
@@ -82,28 +82,33 @@ func (c *cluster) adopted(t *testing.T, page string, also func(process) bool) {
 	}
 }
 
-// fetchMeanwhile fetches a page over new connections while something happens.
+// fetchMeanwhile fetches a page over new connections, four at a time, while
+// something happens. An answer may take long on a busy machine; a refusal comes at
+// once.
 func fetchMeanwhile(t *testing.T, page string, happens func()) (asked, failed int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	var counted, wrong atomic.Int64
 	var fetcher sync.WaitGroup
-	fetcher.Go(func() {
-		for ctx.Err() == nil {
-			counted.Add(1)
-			response, err := client.Get(page)
-			if err == nil {
-				response.Body.Close()
+	defer fetcher.Wait() // also where what happens fails: nobody may log once the test has ended
+	defer cancel()
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	var counted, wrong atomic.Int64
+	for range 4 {
+		fetcher.Go(func() {
+			for ctx.Err() == nil {
+				counted.Add(1)
+				response, err := client.Get(page)
+				if err == nil {
+					response.Body.Close()
+				}
+				if err != nil || response.StatusCode != http.StatusOK {
+					wrong.Add(1)
+					t.Logf("%s: %s: %v", time.Now().Format(time.TimeOnly), page, err)
+				}
+				time.Sleep(20 * time.Millisecond)
 			}
-			if err != nil || response.StatusCode != http.StatusOK {
-				wrong.Add(1)
-				t.Logf("%s: %v", page, err)
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	})
+		})
+	}
 	happens()
 	cancel()
 	fetcher.Wait()

@@ -5,14 +5,18 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
+
+	"berth.dev/berth/internal/pki"
 )
 
 // caller calls a cluster in a loop, as an old client: with the kubeconfig of
@@ -21,6 +25,7 @@ type caller struct {
 	stopped chan struct{}
 	done    sync.WaitGroup
 	calls   int
+	longest time.Duration
 	failed  []string
 }
 
@@ -45,6 +50,7 @@ func startCaller(t *testing.T, c *cluster) *caller {
 			default:
 			}
 			loop.calls++
+			begun := time.Now()
 			printed, err := old.kubectl("create", "configmap", "called", "--from-literal=a=b", "--dry-run=server", "-o", "name")
 			if err == nil {
 				printed, err = old.kubectl("create", "token", "default", "--request-timeout=10s")
@@ -52,6 +58,7 @@ func startCaller(t *testing.T, c *cluster) *caller {
 			if err != nil {
 				loop.failed = append(loop.failed, time.Now().Format(time.TimeOnly)+" "+printed+" "+err.Error())
 			}
+			loop.longest = max(loop.longest, time.Since(begun))
 		}
 	})
 	return loop
@@ -62,8 +69,39 @@ func (l *caller) end(t *testing.T) {
 	t.Helper()
 	close(l.stopped)
 	l.done.Wait()
+	t.Logf("%d rounds of calls, of which the longest took %v", l.calls, l.longest)
 	if len(l.failed) > 0 || l.calls == 0 {
 		t.Errorf("%d of %d calls failed:\n%s", len(l.failed), l.calls, strings.Join(l.failed, "\n"))
+	}
+}
+
+// mountedEverywhere asserts that every bundle that a pod has mounted holds the
+// authority that signs.
+func (c *cluster) mountedEverywhere(t *testing.T) {
+	t.Helper()
+	authority := strings.TrimSpace(must(t, "aks", "show-certs", "-g", c.group, "-n", c.name, "--query", "properties.authority", "-o", "tsv"))
+	mounted := 0
+	for _, p := range processes(t) {
+		if p.name() != "kubelet" {
+			continue
+		}
+		bundles, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*/ca.crt", p.pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bundle := range bundles {
+			content, err := os.ReadFile(bundle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mounted++
+			if ids := pki.AuthorityIDs(content); !slices.Contains(ids, authority) {
+				t.Errorf("the old authorities retired, and %s holds %v, not %s", bundle, ids, authority)
+			}
+		}
+	}
+	if mounted < 4 {
+		t.Errorf("only %d bundles are mounted: the test looks in the wrong place", mounted)
 	}
 }
 
@@ -103,23 +141,16 @@ func TestARotationFailsNoRequestOfAnOldClientUntilTheOldAuthoritiesRetire(t *tes
 	if took > time.Minute {
 		t.Errorf("the rotation took %v", took)
 	}
-	t.Logf("the rotation took %v, under %d rounds of calls", took, loop.calls)
+	t.Logf("the rotation took %v", took)
 
-	retired := func() bool {
-		var shown struct {
-			Properties struct{ PredecessorsRetired bool }
-		}
-		if err := json.Unmarshal([]byte(must(t, "aks", "show-certs", "-g", c.group, "-n", c.name, "-o", "json")), &shown); err != nil {
-			t.Fatal(err)
-		}
-		return shown.Properties.PredecessorsRetired
-	}
 	must(t, "aks", "get-credentials", "--admin", "-g", c.group, "-n", c.name, "-f", c.kubeconfig, "--overwrite-existing")
-	for deadline := time.Now().Add(time.Minute); !retired(); time.Sleep(time.Second) {
+	later := startCaller(t, c)
+	for deadline := time.Now().Add(3 * time.Minute); !c.retired(); time.Sleep(time.Second) {
 		if time.Now().After(deadline) {
 			t.Fatal("the old authorities never retired")
 		}
 	}
+	c.mountedEverywhere(t)
 	must(t, "aks", "get-credentials", "--admin", "-g", c.group, "-n", c.name, "-f", c.kubeconfig, "--overwrite-existing")
 	c.must(t, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s")
 
@@ -141,10 +172,19 @@ func TestARotationFailsNoRequestOfAnOldClientUntilTheOldAuthoritiesRetire(t *tes
 		t.Fatal(err)
 	}
 	refusedBy(old, "x509")
+	later.end(t)
 }
 
-func TestTokensOfTheFormerServiceAccountKeyAreAcceptedUntilItRetires(t *testing.T) {
+func TestKeysAndCertificatesEndWithoutAnybodyBeingCutOff(t *testing.T) {
 	c := newCluster(t, "keys", "-c", "1", "-s", "Standard_B2s")
+	t.Run("the service-account key", c.retiresTheServiceAccountKey)
+	t.Run("certificates of a cluster that runs", c.renewedWhileItRuns)
+	t.Run("certificates of a cluster that is stopped", c.comesBackAfterTheirEnd)
+}
+
+// retiresTheServiceAccountKey expects that tokens of the former key are accepted
+// until it retires.
+func (c *cluster) retiresTheServiceAccountKey(t *testing.T) {
 	token := strings.TrimSpace(c.must(t, "create", "token", "default", "--duration=1h"))
 	as := func(token string) string {
 		printed, err := c.kubectl("create", "--raw", "/apis/authentication.k8s.io/v1/tokenreviews", "-f", review(t, token))

@@ -20,8 +20,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v6"
 )
 
-// sdk are the SDK's clients of the service under test, as any program makes them.
-func sdk(t *testing.T) *armcontainerservice.ClientFactory {
+// sdkCredential is what the SDK's clients of the service under test need, as any
+// program makes it.
+func sdkCredential(t *testing.T) (azcore.TokenCredential, *azarm.ClientOptions) {
 	t.Helper()
 	content, err := os.ReadFile(service.cloud.CAFile)
 	if err != nil {
@@ -42,7 +43,14 @@ func sdk(t *testing.T) *armcontainerservice.ClientFactory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	factory, err := armcontainerservice.NewClientFactory(service.cloud.SubscriptionID, credential, &azarm.ClientOptions{ClientOptions: options})
+	return credential, &azarm.ClientOptions{ClientOptions: options}
+}
+
+// sdk are the SDK's clients of clusters.
+func sdk(t *testing.T) *armcontainerservice.ClientFactory {
+	t.Helper()
+	credential, options := sdkCredential(t)
+	factory, err := armcontainerservice.NewClientFactory(service.cloud.SubscriptionID, credential, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +96,7 @@ func TestAProgramUsesTheSDKAsItDoesWithAKS(t *testing.T) {
 	if _, err := adding.PollUntilDone(ctx, often); err != nil {
 		t.Fatal(err)
 	}
+	sdkViews(t, *created.Properties.NodeResourceGroup)
 	deleting, err := clusters.BeginDelete(ctx, c.group, c.name, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,74 +10,77 @@ import (
 	"time"
 )
 
-// TestAPoolsUpgradeGoesOnOverAFullDiskAndLostNodes upgrades a pool of which one
-// old node has no disk space left, and loses a new node and then an old one on
-// the way: the machines' processes end at once, as with a power cut.
-func TestAPoolsUpgradeGoesOnOverAFullDiskAndLostNodes(t *testing.T) {
-	c := newCluster(t, "lost", "-c", "1", "-s", "Standard_B2s", "--kubernetes-version", "1.35.3")
-	must(t, c.pool("add", "-c", "2", "-s", "Standard_B2s", "--mode", "User")...)
-	must(t, "aks", "upgrade", "-g", c.group, "-n", c.name, "-k", "1.35.4", "--control-plane-only", "--yes") // a patch: no soak
+// fillsUp takes the disk space of one of the pool's nodes.
+func (p *pool) fillsUp(t *testing.T) {
+	t.Helper()
 	manifest := filepath.Join(t.TempDir(), "filler.yaml")
-	put(t, manifest, strings.Replace(filler, "spec:\n", "spec:\n  nodeSelector: {agentpool: work}\n", 1))
-	c.must(t, "apply", "-f", manifest)
-	c.must(t, "wait", "--for=condition=Ready", "pod/filler", "--timeout=120s")
+	put(t, manifest, strings.Replace(filler, "spec:\n", "spec:\n  nodeSelector: {agentpool: "+p.name+"}\n", 1))
+	p.cluster.must(t, "apply", "-f", manifest)
+	p.cluster.must(t, "wait", "--for=condition=Ready", "pod/filler", "--timeout=120s")
 	fill(t)
-	old, before := c.nodes(t), c.uids(t)
+}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
-	defer cancel()
-	upgrade, told := service.command(ctx, c.pool("upgrade", "-k", "1.35.4", "--yes")...), &shared{}
-	upgrade.Stderr = told
-	if err := upgrade.Start(); err != nil {
-		t.Fatal(err)
-	}
-	fresh := func(nodes string) (name string) {
+// losesNodes begins the upgrade of a pool of two nodes and takes a new node and then
+// an old one from it: the machines' processes end at once, as with a power cut. The
+// upgrade goes on over both, which what is returned waits for and looks after.
+func (p *pool) losesNodes(t *testing.T) (goesOn func()) {
+	t.Helper()
+	old, before := p.nodes(t, "name"), p.nodes(t, "uid")
+	ends := p.upgrade(t)
+	fresh := func(nodes string) string {
 		for _, name := range strings.Fields(nodes) {
-			if !strings.Contains(strings.Join(old, " "), name) {
+			if !slices.Contains(old, name) {
 				return name
 			}
 		}
 		return ""
 	}
-	nodes := c.eventually(t, 3*time.Minute, func(nodes string) bool { return fresh(nodes) != "" },
-		"get", "nodes", "-l", "agentpool=work", "-o", "jsonpath={.items[*].metadata.name}")
-	c.lose(t, fresh(nodes))
-	c.lose(t, old[1])
-	if err := upgrade.Wait(); err != nil {
-		t.Fatalf("the upgrade ends with %v: %s", err, told)
+	nodes := p.cluster.eventually(t, 3*time.Minute, func(nodes string) bool { return fresh(nodes) != "" },
+		"get", "nodes", "-l", "agentpool="+p.name, "-o", "jsonpath={.items[*].metadata.name}")
+	if !lose(t, fresh(nodes)) {
+		t.Errorf("nothing ran in the machine of the new node %s", fresh(nodes))
 	}
-	want := "v1.35.4 v1.35.4"
-	if got := c.must(t, "get", "nodes", "-l", "agentpool=work", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"); got != want {
-		t.Errorf("the kubelets of the pool are %q, want %q", got, want)
-	}
-	for _, uid := range c.uids(t) {
-		if slices.Contains(before, uid) {
-			t.Errorf("a node of before is still there: %s", uid)
+	lose(t, old[1])
+	return func() {
+		t.Helper()
+		if said, failed := <-ends; failed {
+			t.Fatalf("the upgrade over lost nodes ends with %s", said)
+		}
+		kubelets := p.cluster.must(t, "get", "nodes", "-l", "agentpool="+p.name, "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}")
+		if want := "v1.35.4 v1.35.4"; kubelets != want {
+			t.Errorf("the kubelets of the pool are %q, want %q", kubelets, want)
+		}
+		for _, uid := range p.nodes(t, "uid") { // names are used again
+			if slices.Contains(before, uid) {
+				t.Errorf("a node of before is still there: %s", uid)
+			}
 		}
 	}
 }
 
-// uids are those of the nodes of the pool work: names are used again.
-func (c *cluster) uids(t *testing.T) []string {
+// nodes are the names, or what else of the metadata, of the pool's nodes.
+func (p *pool) nodes(t *testing.T, field string) []string {
 	t.Helper()
-	return strings.Fields(c.must(t, "get", "nodes", "-l", "agentpool=work", "-o", "jsonpath={.items[*].metadata.uid}"))
+	return strings.Fields(p.cluster.must(t, "get", "nodes", "-l", "agentpool="+p.name, "-o", "jsonpath={.items[*].metadata."+field+"}"))
 }
 
-// lose kills the first process of a node's machine, and with it all others; a
-// machine that is gone already is as lost as it can be.
-func (c *cluster) lose(t *testing.T, node string) {
+// lose kills the first process of a node's machine, and with it all others, and
+// says whether there was one; a machine that is gone already is as lost as it can be.
+func lose(t *testing.T, node string) bool {
 	t.Helper()
 	incarnation := strings.TrimSpace(manage(t, "get", "machines", "-o", `jsonpath={.items[?(@.spec.nodeName=="`+node+`")].spec.incarnation}`))
 	if incarnation == "" {
 		t.Logf("the machine of %s is gone", node)
-		return
+		return false
 	}
 	for _, p := range processes(t) {
-		if strings.Contains(p.cgroup, "machine-"+incarnation) && strings.HasPrefix(p.name(), "berth-supervisor") {
+		if strings.Contains(p.cgroup, "machine-"+incarnation) && strings.Contains(p.command, " machine boot") {
 			t.Logf("losing %s", node)
 			if err := p.kill(); err != nil {
-				t.Logf("it ended by itself: %v", err)
+				t.Fatal(err)
 			}
+			return true
 		}
 	}
+	return false
 }

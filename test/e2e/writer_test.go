@@ -5,7 +5,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,10 +24,12 @@ type writer struct {
 	client kubernetes.Interface
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	// ballast comes with every write.
+	ballast          string
+	written, refused atomic.Int64
 
 	// Until done these belong to run.
 	acknowledged map[string]string
-	refused      int
 	wrong        []string
 	// longest is the longest time without an acknowledged write.
 	longest time.Duration
@@ -40,6 +44,17 @@ const (
 
 func startWriter(t *testing.T, c *cluster) *writer {
 	t.Helper()
+	return startWriterOf(t, c, "")
+}
+
+// startLargeWriter starts a writer that soon fills what it writes to.
+func startLargeWriter(t *testing.T, c *cluster) *writer {
+	t.Helper()
+	return startWriterOf(t, c, strings.Repeat("ballast ", 25_000))
+}
+
+func startWriterOf(t *testing.T, c *cluster, ballast string) *writer {
+	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +65,7 @@ func startWriter(t *testing.T, c *cluster) *writer {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &writer{client: client, cancel: cancel, acknowledged: map[string]string{}}
+	w := &writer{client: client, cancel: cancel, ballast: ballast, acknowledged: map[string]string{}}
 	w.done.Go(func() { w.run(ctx) })
 	t.Cleanup(func() { cancel(); w.done.Wait() })
 	return w
@@ -63,9 +78,10 @@ func (w *writer) run(ctx context.Context) {
 		switch err := w.write(ctx, name, fmt.Sprint(n)); {
 		case ctx.Err() != nil && err != nil: // cut off by the end of the writing
 		case err != nil:
-			w.refused++
+			w.refused.Add(1)
 		default:
 			w.acknowledged[name] = fmt.Sprint(n)
+			w.written.Add(1)
 			w.readBack(ctx, name)
 			w.longest = max(w.longest, time.Since(last))
 			last = time.Now()
@@ -78,7 +94,7 @@ func (w *writer) run(ctx context.Context) {
 }
 
 func (w *writer) write(ctx context.Context, name, value string) error {
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"value": value}}
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"value": value, "ballast": w.ballast}}
 	_, err := w.client.CoreV1().ConfigMaps(writeNamespace).Create(ctx, object, metav1.CreateOptions{})
 	return err
 }
@@ -95,19 +111,38 @@ func (w *writer) readBack(ctx context.Context, name string) {
 	}
 }
 
+// stored is what is there, read in pages: what is large takes longer than a call may.
+func (w *writer) stored(t *testing.T) map[string]string {
+	t.Helper()
+	stored := map[string]string{}
+	deadline := time.Now().Add(30 * time.Second)
+	for page := (metav1.ListOptions{Limit: 500}); ; {
+		if w.ballast != "" {
+			page.Limit = 10
+		}
+		list, err := w.client.CoreV1().ConfigMaps(writeNamespace).List(t.Context(), page)
+		if err != nil && time.Now().Before(deadline) { // what is asked here is what is there, not how soon it is told
+			time.Sleep(writePause)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range list.Items {
+			stored[object.Name] = object.Data["value"]
+		}
+		if page.Continue = list.Continue; page.Continue == "" {
+			return stored
+		}
+	}
+}
+
 // stop ends the writing and reads every acknowledged write back.
 func (w *writer) stop(t *testing.T) {
 	t.Helper()
 	w.cancel()
 	w.done.Wait()
-	list, err := w.client.CoreV1().ConfigMaps(writeNamespace).List(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored := map[string]string{}
-	for _, object := range list.Items {
-		stored[object.Name] = object.Data["value"]
-	}
+	stored := w.stored(t)
 	lost := 0
 	for name, value := range w.acknowledged {
 		if stored[name] != value {
@@ -122,5 +157,5 @@ func (w *writer) stop(t *testing.T) {
 		t.Errorf("only %d writes were acknowledged: the test says nothing", len(w.acknowledged))
 	}
 	t.Logf("%d writes acknowledged, %d lost, %d refused, longest without one %v",
-		len(w.acknowledged), lost, w.refused, w.longest.Round(time.Millisecond))
+		len(w.acknowledged), lost, w.refused.Load(), w.longest.Round(time.Millisecond))
 }

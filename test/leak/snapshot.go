@@ -21,12 +21,13 @@ import (
 type Snapshot map[string]map[string]string
 
 // counters are the settings below /proc/sys that the kernel counts or draws by
-// itself; all others must be the same before and after.
+// itself, or in which it keeps what befell it (a machine without a free processor
+// for long is tainted by that); all others must be the same before and after.
 func counters() []string {
 	return []string{
 		"fs/aio-nr", "fs/dentry-state", "fs/file-nr", "fs/inode-nr", "fs/inode-state", "fs/quota/",
-		"kernel/ns_last_pid", "kernel/random/", "kernel/pty/nr", "kernel/perf_event_max_sample_rate",
-		"kernel/sched_domain/", "net/netfilter/nf_conntrack_count",
+		"kernel/ns_last_pid", "kernel/tainted", "kernel/hung_task_detect_count", "kernel/hung_task_warnings",
+		"kernel/random/", "kernel/pty/nr", "kernel/perf_event_max_sample_rate", "kernel/sched_domain/", "net/netfilter/nf_conntrack_count",
 	}
 }
 

@@ -74,7 +74,7 @@ func TestImportsFlowDownward(t *testing.T) {
 func TestOnlyTheWiringKnowsTheDrivers(t *testing.T) {
 	drivers := []string{"internal/controlplane/process", "internal/machine/sandbox", "internal/network/linux", "internal/dns/coredns"}
 	for _, file := range goFiles(t) {
-		if file.IsTest() || strings.HasPrefix(file.Path, "internal/app/") || strings.HasPrefix(file.Path, "cmd/berth-supervisor/") {
+		if file.IsTest() || strings.HasPrefix(file.Path, "internal/app/") || strings.HasPrefix(file.Path, "cmd/") {
 			continue
 		}
 		for _, spec := range file.Syntax.Imports {
