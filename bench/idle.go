@@ -24,36 +24,16 @@ type consumption struct {
 	percent float64
 }
 
-// idleInstall is the consumption of an install: its service (daemon, agent and
-// management API with its supervisor), and its control planes together.
+// idleInstall is the consumption of an install: its service, which is the daemon
+// with the agent and the management API with its supervisor, and its control
+// planes together.
 type idleInstall struct {
-	service, daemon, plane consumption
+	service, daemon, management, plane consumption
 }
 
 // idle waits until the install has settled and looks at it.
 func (t teller) idle(ctx context.Context) (idleInstall, error) {
-	if err := wait(ctx, settle); err != nil {
-		return idleInstall{}, err
-	}
-	h, err := home.Open(t.home)
-	if err != nil {
-		return idleInstall{}, err
-	}
-	daemon, found, err := h.ReadDaemon()
-	if err != nil || !found {
-		return idleInstall{}, errors.Join(err, errors.New("no daemon runs"))
-	}
-	instance, err := t.instance()
-	if err != nil {
-		return idleInstall{}, err
-	}
-	groups := map[string][]int{"daemon": {daemon.PID}}
-	for name, pattern := range map[string]string{"management": "management", "planes": "cp-*"} {
-		if groups[name], err = processes(filepath.Join("berth-"+instance, pattern)); err != nil {
-			return idleInstall{}, err
-		}
-	}
-	seen, err := consumed(ctx, groups)
+	seen, err := t.settled(ctx, map[string]string{"management": "management", "planes": "cp-*"})
 	if err != nil {
 		return idleInstall{}, err
 	}
@@ -61,7 +41,43 @@ func (t teller) idle(ctx context.Context) (idleInstall, error) {
 		megabytes: seen["daemon"].megabytes + seen["management"].megabytes,
 		percent:   seen["daemon"].percent + seen["management"].percent,
 	}
-	return idleInstall{service: service, daemon: seen["daemon"], plane: seen["planes"]}, nil
+	return idleInstall{service: service, daemon: seen["daemon"], management: seen["management"], plane: seen["planes"]}, nil
+}
+
+// settled waits until the install has settled and looks at its daemon and at the
+// control groups of patterns, by name.
+func (t teller) settled(ctx context.Context, patterns map[string]string) (map[string]consumption, error) {
+	if err := wait(ctx, settle); err != nil {
+		return nil, err
+	}
+	daemon, err := t.daemon()
+	if err != nil {
+		return nil, err
+	}
+	instance, err := t.instance()
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string][]int{"daemon": {daemon.PID}}
+	for name, pattern := range patterns {
+		if groups[name], err = processes(filepath.Join("berth-"+instance, pattern)); err != nil {
+			return nil, err
+		}
+	}
+	return consumed(ctx, groups)
+}
+
+// daemon is the install's, which runs.
+func (t teller) daemon() (home.Daemon, error) {
+	h, err := home.Open(t.home)
+	if err != nil {
+		return home.Daemon{}, err
+	}
+	daemon, found, err := h.ReadDaemon()
+	if err == nil && !found {
+		err = errors.New("no daemon runs")
+	}
+	return daemon, err
 }
 
 // processes are those of the control groups of a pattern, of either version.

@@ -3,7 +3,7 @@
 // later. It writes bench/results.json and exits with 1 when a target is missed. It needs root, an
 // otherwise idle machine and built releases.
 //
-// usage: make bench, or go run ./bench [-n RUNS] [-only PART] [-profile DIRECTORY]
+// usage: make bench, or go run ./bench [-n RUNS] [-only PART] [-clusters COUNT] [-profile DIRECTORY]
 package main
 
 import (
@@ -22,13 +22,14 @@ import (
 
 // options say what is measured and how often.
 type options struct {
-	runs          int
-	only, profile string
+	runs, clusters int
+	only, profile  string
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.runs, "n", 7, "how often each measurement is repeated")
+	flag.IntVar(&o.clusters, "clusters", 50, "how many idle clusters the part many keeps; each takes about 250 MB of memory")
 	flag.StringVar(&o.only, "only", "", "measure one part: "+partNames()+" (default all)")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the front end under each load")
 	flag.Parse()
@@ -77,7 +78,7 @@ func measureLife(ctx context.Context, scratch string, runs int) ([]samples, erro
 		return nil, err
 	}
 	start := samples{name: "service start to the first ARM answer", limit: 2}
-	ready := samples{name: "cluster create to /readyz of its API server", limit: 1.5}
+	ready := samples{name: "cluster create to /readyz of its API server", limit: 1.25}
 	node := samples{name: "node start to Ready", limit: 2}
 	page := samples{name: "create with one node to the first page through its public address", limit: 12}
 	gone := samples{name: "cluster delete to nothing left", limit: 5}

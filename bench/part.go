@@ -38,8 +38,20 @@ func parts() []part {
 		{"density", func(ctx context.Context, scratch string, o options) ([]samples, error) {
 			return measureDensity(ctx, scratch, o.runs)
 		}},
+		{"prestarted", func(ctx context.Context, scratch string, o options) ([]samples, error) {
+			return measurePrestarted(ctx, scratch, o.runs)
+		}},
+		{"many", func(ctx context.Context, scratch string, o options) ([]samples, error) {
+			return measureMany(ctx, scratch, o.clusters)
+		}},
+		{"balancer", func(ctx context.Context, scratch string, o options) ([]samples, error) {
+			return measureBalancer(ctx, scratch, o.runs)
+		}},
 		{"restore", func(ctx context.Context, scratch string, o options) ([]samples, error) {
 			return measureRestore(ctx, scratch, o.runs)
+		}},
+		{"network", func(ctx context.Context, scratch string, _ options) ([]samples, error) {
+			return measureNetwork(ctx, scratch)
 		}},
 	}
 }
