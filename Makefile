@@ -34,7 +34,7 @@ e2e: ## Run the tests on real clusters (needs root). RUN=<pattern> selects.
 	@hack/test.sh e2e
 
 .PHONY: soak
-soak: ## Run the long forms of the fault tests (needs root). KILLS=<n>, RUN=<pattern>.
+soak: ## Run the long forms of the fault tests, or go on with them (needs root). SOAK="<parts>" or list, KILLS=<n>, RUN=<pattern>.
 	@hack/soak.sh
 
 .PHONY: conformance
