@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"berth.dev/berth/internal/cli/session"
 	"berth.dev/berth/internal/cloud"
@@ -48,6 +49,8 @@ type double struct {
 	client string
 	// clock is theirs; the real one if nil.
 	clock clock.WithTicker
+	// management is the management API behind the real front end.
+	management client.Client
 	// resources by lower-case id.
 	resources map[string]object
 	// phases that every operation goes through.

@@ -52,7 +52,7 @@ func newService(t *testing.T) *double {
 	}
 	t.Cleanup(func() { s.history.Close() })
 	s.client = newManagementAPI(t)
-	d := &double{t: t, secret: secret, clock: impatient{}}
+	d := &double{t: t, secret: secret, clock: impatient{}, management: s.client}
 	d.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	d.StartTLS()
 	t.Cleanup(d.Close)

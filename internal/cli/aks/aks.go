@@ -8,6 +8,7 @@ import (
 
 	"berth.dev/berth/internal/cli/aks/backup"
 	clustercommand "berth.dev/berth/internal/cli/aks/command"
+	"berth.dev/berth/internal/cli/aks/machine"
 	"berth.dev/berth/internal/cli/aks/maintenanceconfiguration"
 	"berth.dev/berth/internal/cli/aks/nodepool"
 	"berth.dev/berth/internal/cli/aks/schedule"
@@ -49,6 +50,7 @@ func NewCommand(s *session.Session) *cobra.Command {
 		newWait(s),
 		clustercommand.NewCommand(s),
 		backup.NewCommand(s),
+		machine.NewCommand(s),
 		maintenanceconfiguration.NewCommand(s),
 		nodepool.NewCommand(s),
 		schedule.NewCommand(s),

@@ -69,6 +69,13 @@ func PoolName(s *session.Session, command *cobra.Command, name *string) {
 	must(command.RegisterFlagCompletionFunc("nodepool-name", completion(s, poolNames)))
 }
 
+// OwnerPoolName adds --nodepool-name for commands on what is in a node pool.
+func OwnerPoolName(s *session.Session, command *cobra.Command, name *string) {
+	command.Flags().Var((*nameValue)(name), "nodepool-name", "name of the node pool")
+	require(command, "nodepool-name")
+	must(command.RegisterFlagCompletionFunc("nodepool-name", completion(s, poolNames)))
+}
+
 // Location adds --location, -l.
 func Location(s *session.Session, command *cobra.Command, location *string, usage string) {
 	command.Flags().StringVarP(location, "location", "l", s.Getenv(defaultLocation), usage)

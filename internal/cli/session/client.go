@@ -56,6 +56,15 @@ func (s *Session) MaintenanceConfigurations() (*armcontainerservice.MaintenanceC
 	return armcontainerservice.NewMaintenanceConfigurationsClient(c.cloud.SubscriptionID, c.credential, c.options)
 }
 
+// Machines is a client of the machines of the subscription's node pools.
+func (s *Session) Machines() (*armcontainerservice.MachinesClient, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	return armcontainerservice.NewMachinesClient(c.cloud.SubscriptionID, c.credential, c.options)
+}
+
 // AgentPools is a client of the node pools of the subscription's clusters.
 func (s *Session) AgentPools() (*armcontainerservice.AgentPoolsClient, error) {
 	c, err := s.connect()
