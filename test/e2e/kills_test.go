@@ -25,12 +25,16 @@ const (
 	mostPause    = 2500 * time.Millisecond
 )
 
+// firstProcess stands for the first process of a machine, with which the whole
+// machine goes, as if its power had failed.
+const firstProcess = "first process"
+
 // victims are the programs of Berth's that are killed at random. The processes
 // of pods are not among them: they are the tenant's.
 func victims() []string {
 	return []string{
 		"berth-supervisor", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "proxy-server",
-		"containerd", "kubelet", "kube-proxy", "proxy-agent",
+		"containerd", "kubelet", "kube-proxy", "proxy-agent", firstProcess,
 	}
 }
 
@@ -82,7 +86,10 @@ func killRandomly(t *testing.T, random *rand.Rand) {
 	byKind := map[string][]process{daemon: nil}
 	for _, p := range processes(t) {
 		name := p.name()
-		if strings.HasPrefix(name, "berth-supervisor") { // a copy carries its digest
+		switch {
+		case p.boots():
+			name = firstProcess
+		case strings.HasPrefix(name, "berth-supervisor"): // a copy carries its digest
 			name = "berth-supervisor"
 		}
 		if slices.Contains(victims(), name) {

@@ -28,6 +28,9 @@ func (p process) name() string {
 	return filepath.Base(program)
 }
 
+// boots says whether the process is the first one of a machine.
+func (p process) boots() bool { return strings.Contains(p.command, " machine boot") }
+
 // processes are those of the cgroups of the service under test.
 func processes(t *testing.T) []process {
 	t.Helper()

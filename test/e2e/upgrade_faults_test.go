@@ -74,7 +74,7 @@ func lose(t *testing.T, node string) bool {
 		return false
 	}
 	for _, p := range processes(t) {
-		if strings.Contains(p.cgroup, "machine-"+incarnation) && strings.Contains(p.command, " machine boot") {
+		if strings.Contains(p.cgroup, "machine-"+incarnation) && p.boots() {
 			t.Logf("losing %s", node)
 			if err := p.kill(); err != nil {
 				t.Fatal(err)
