@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 
 unit() {
   go vet ./...
-  # The stories of internal/controller are cut off at one write each under the
-  # race detector, which makes them six times as long, and then at more without it.
+  # The race detector makes the stories of internal/controller six times as long:
+  # their matrices of faults run without it.
   go test -race -short -timeout 20m ./...
   go test -timeout 10m ./internal/controller
 }

@@ -22,6 +22,7 @@ func (w *world) terminal(id string) meta.OperationStatus {
 }
 
 func TestAClockThatJumpsInTheMiddleOfAnythingLeavesATruthThatARetryCompletes(t *testing.T) {
+	matrix(t)
 	type fault struct {
 		before, begin, again func(w *world)
 		check                func(w *world)

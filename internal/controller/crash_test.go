@@ -104,9 +104,20 @@ func stories() map[string]story {
 
 func TestAKillBehindAnyWriteHeals(t *testing.T) { heals(t, stories()) }
 
+// matrix skips a test of many stories in a short run, which is what the race
+// detector gets: the stories are those of the other tests, told by one goroutine,
+// with a fault in between. They run in full without the detector.
+func matrix(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a matrix of stories, not in a short run")
+	}
+}
+
 // heals tells stories, and each again with a kill behind every write.
 func heals(t *testing.T, stories map[string]story) {
 	t.Helper()
+	matrix(t)
 	for name, s := range stories {
 		t.Run(name, func(t *testing.T) {
 			whole := newWorld(t)
@@ -130,14 +141,9 @@ func heals(t *testing.T, stories map[string]story) {
 }
 
 // faultPoints are the writes of a story behind which it is cut off: three,
-// spread over all of them; one in a short run, which is what the race detector
-// gets, because a story is told by one goroutine; every one if BERTH_EVERY_PHASE
-// is set, as the soak does.
+// spread over all of them; every one if BERTH_EVERY_PHASE is set, as the soak does.
 func faultPoints(total int) []int {
 	const few = 3
-	if testing.Short() {
-		return []int{total / 2}
-	}
 	step := (total + few - 1) / few
 	if os.Getenv("BERTH_EVERY_PHASE") != "" {
 		step = 1

@@ -79,6 +79,8 @@ func phases(t *testing.T, ask string) int {
 
 // eachPhase brings something up to behind each of its fault points and calls a test.
 func eachPhase(t *testing.T, test func(t *testing.T, ask string, w *world)) {
+	t.Helper()
+	matrix(t)
 	for ask, begin := range asks() {
 		for _, n := range faultPoints(phases(t, ask)) {
 			t.Run(fmt.Sprintf("%s behind write %d", ask, n), func(t *testing.T) {
@@ -197,6 +199,7 @@ func afterwards() map[string]func(w *world, nodes int) {
 // TestWhatIsAskedForAfterAnAbortInAnyPhaseEndsWhole aborts each of the operations
 // on a cluster in its phases, and then asks for each of the others.
 func TestWhatIsAskedForAfterAnAbortInAnyPhaseEndsWhole(t *testing.T) {
+	matrix(t)
 	for ask, begin := range asks() {
 		if ask == "scale" || ask == "shrink" {
 			continue // they are a pool's own; the cluster's operations are admitted after them

@@ -54,6 +54,7 @@ func (w *world) whole() {
 // TestAnUpgradeThatIsAbortedInAnyPhaseTellsTheTruthAndTheNextWriteCompletesIt
 // aborts after each round of looks, of which it tries every ninth unless all are asked for.
 func TestAnUpgradeThatIsAbortedInAnyPhaseTellsTheTruthAndTheNextWriteCompletesIt(t *testing.T) {
+	matrix(t)
 	step := 9
 	if os.Getenv("BERTH_EVERY_PHASE") != "" {
 		step = 1
