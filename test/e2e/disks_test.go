@@ -68,6 +68,10 @@ func TestAStatefulSetKeepsItsDisk(t *testing.T) {
 	})
 	t.Run("it grows while it is used", func(t *testing.T) {
 		c.must(t, "patch", "pvc", "data-db-0", "-p", `{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}`)
+		// A kubelet looks at the sizes of a pod's disks when it syncs the pod: now, and not up to a minute later.
+		c.eventually(t, 30*time.Second, func(said string) bool { return strings.Contains(said, "FileSystemResizePending") },
+			"get", "pvc", "data-db-0", "-o", "jsonpath={.status.conditions[*].type}")
+		c.must(t, "annotate", "pod", "db-0", "example.com/synced=now")
 		c.eventually(t, time.Minute, func(kib string) bool { return atLeast(kib, 1_900_000) }, "exec", "db-0", "--", "sh", "-c", "df -k /data | tail -1 | awk '{print $2}'")
 		c.must(t, "exec", "db-0", "--", "dd", "if=/dev/zero", "of=/data/full", "bs=1M", "count=1100")
 		c.must(t, "exec", "db-0", "--", "rm", "/data/full")
@@ -133,7 +137,7 @@ func (c *cluster) restartNodes(t *testing.T) {
 	t.Helper()
 	killed := 0
 	for _, p := range processes(t) {
-		if p.place() == "machine" && strings.Contains(p.command, " machine boot") {
+		if p.place() == "machine" && p.boots() {
 			if err := p.kill(); err != nil {
 				t.Fatal(err)
 			}
