@@ -10,6 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // fakeHost makes a host of files.
@@ -166,5 +169,37 @@ func TestRenderFitsOneScreenAndFailedCountsErrorsOnly(t *testing.T) {
 	}
 	if lines := strings.Count(text.String(), "\n"); lines > 24 {
 		t.Errorf("the preflight prints %d lines, more than a screen", lines)
+	}
+}
+
+// TestAPortThatAKilledProcessIsLettingGoOfIsWaitedFor has a listening socket that no
+// process has open: its descriptor is on the way through another socket.
+func TestAPortThatAKilledProcessIsLettingGoOfIsWaitedFor(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(unix.Sendmsg(ends[0], []byte{0}, unix.UnixRights(int(file.Fd())), nil, 0), file.Close(), listener.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if _, err := net.Listen("tcp", address); !errors.Is(err, unix.EADDRINUSE) {
+		t.Fatalf("the address is not held: %v", err)
+	}
+	if holder := Holder(address); holder != unknownHolder {
+		t.Fatalf("the address is held by %s", holder)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _, _ = unix.Close(ends[0]), unix.Close(ends[1]) })
+	if got := checkPort("port", "listen", address, false); got.Level != LevelOK {
+		t.Errorf("got %+v", got)
 	}
 }
