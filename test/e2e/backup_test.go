@@ -48,10 +48,15 @@ func informer(t *testing.T, c *cluster) (words func() map[string]string) {
 	}
 }
 
+// patience is longer than an informer of client-go waits at most before it tries
+// again, which is half a minute and as much again by chance once its server was away
+// several times within two minutes.
+const patience = 75 * time.Second
+
 // converges asserts that an informer comes to show what it is to.
 func converges(t *testing.T, words func() map[string]string, want map[string]string) {
 	t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !maps.Equal(words(), want) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the informer still shows %v, want %v", words(), want)
