@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 
 // informer is an informer of client-go on the ConfigMaps of the namespace
 // default; words is what it shows: the data's word by name.
-func informer(t *testing.T, c *cluster) (words func() map[string]string) {
+func informer(ctx context.Context, t *testing.T, c *cluster) (words func() map[string]string) {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
 	if err != nil {
@@ -31,8 +32,8 @@ func informer(t *testing.T, c *cluster) (words func() map[string]string) {
 	}
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace("default"))
 	lister := factory.Core().V1().ConfigMaps().Lister()
-	factory.Start(t.Context().Done())
-	factory.WaitForCacheSync(t.Context().Done())
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
 	return func() map[string]string {
 		all, err := lister.List(labels.Everything())
 		if err != nil {
@@ -48,9 +49,9 @@ func informer(t *testing.T, c *cluster) (words func() map[string]string) {
 	}
 }
 
-// patience is longer than an informer of client-go waits at most before it tries
-// again, which is half a minute and as much again by chance once its server was away
-// several times within two minutes.
+// patience is for an informer of client-go, which waits twice as long, and as much
+// again by chance, whenever it was refused: while a restore takes its server away, and
+// once more as what it watched from is gone.
 const patience = 75 * time.Second
 
 // converges asserts that an informer comes to show what it is to.
@@ -79,10 +80,9 @@ func delays(few ...time.Duration) []time.Duration {
 
 // TestABackupIsTakenAndRestoredThroughKills takes a backup and restores it in
 // place, with the daemon, which is the host's agent, killed on the way. An informer
-// that runs all the time converges. At last the backup becomes a new cluster.
+// that runs across each restore converges. At last the backup becomes a new cluster.
 func TestABackupIsTakenAndRestoredThroughKills(t *testing.T) {
 	c := newCluster(t, "backup", "--node-count", "1", "-s", "Standard_B2s")
-	words := informer(t, c)
 	c.must(t, "create", "configmap", "changed", "--from-literal=word=before")
 	c.must(t, "create", "configmap", "deleted", "--from-literal=word=before")
 	c.must(t, "create", "secret", "generic", "secret", "--from-literal=word=hidden")
@@ -98,6 +98,9 @@ func TestABackupIsTakenAndRestoredThroughKills(t *testing.T) {
 	must(t, "aks", "backup", "create", "-g", c.group, "--cluster-name", c.name, "-n", "b1")
 	restore := []string{"aks", "backup", "restore", "-g", c.group, "-n", "b1"}
 	for _, delay := range append([]time.Duration{0}, delays(1500*time.Millisecond)...) {
+		// One for each restore: how long it waits grows with every time that its server was away.
+		ctx, cancel := context.WithCancel(t.Context())
+		words := informer(ctx, t, c)
 		c.must(t, "patch", "configmap", "changed", "-p", `{"data":{"word":"after"}}`)
 		c.must(t, "delete", "configmap", "deleted")
 		c.must(t, "delete", "secret", "secret")
@@ -119,6 +122,7 @@ func TestABackupIsTakenAndRestoredThroughKills(t *testing.T) {
 		if word := c.must(t, "get", "secret", "secret", "-o", "go-template={{.data.word | base64decode}}"); word != "hidden" {
 			t.Errorf("the Secret is %q after the restore", word)
 		}
+		cancel()
 	}
 	c.settledNodes(t, 1)
 	c.fillsUp(t)
@@ -126,7 +130,7 @@ func TestABackupIsTakenAndRestoredThroughKills(t *testing.T) {
 		c.scheduled(t)
 	}
 	c.must(t, "create", "configmap", "again", "--from-literal=word=written")
-	converges(t, words, map[string]string{"changed": "before", "deleted": "before", "again": "written"})
+	converges(t, informer(t.Context(), t, c), map[string]string{"changed": "before", "deleted": "before", "again": "written"})
 
 	must(t, append(restore, "--new-cluster-name", "copy")...)
 	fresh := &cluster{group: c.group, name: "copy", kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
@@ -134,7 +138,7 @@ func TestABackupIsTakenAndRestoredThroughKills(t *testing.T) {
 	if word := fresh.must(t, "get", "secret", "secret", "-o", "go-template={{.data.word | base64decode}}"); word != "hidden" {
 		t.Errorf("the Secret is %q in the new cluster", word)
 	}
-	converges(t, informer(t, fresh), before)
+	converges(t, informer(t.Context(), t, fresh), before)
 	fresh.settledNodes(t, 1)
 }
 
