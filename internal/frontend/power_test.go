@@ -158,7 +158,8 @@ func situations() map[string]func(r *rig) {
 		"rotating": post("rotateClusterCertificates"),
 		"restoring": func(r *rig) {
 			c := r.cluster()
-			c.Spec.Operations = append(c.Spec.Operations, meta.RunningOperation{ID: "restore", Verb: meta.VerbRestore, Scope: meta.ScopeCluster})
+			c.Spec.Operations = append(c.Spec.Operations, meta.RunningOperation{ID: "restore", Verb: meta.VerbRestore, Scope: meta.ScopeCluster,
+				StartTime: metav1.Now(), Deadline: metav1.NewTime(time.Now().Add(time.Hour))})
 			if err := r.store.Update(r.t.Context(), c); err != nil {
 				r.t.Fatal(err)
 			}

@@ -41,6 +41,7 @@ func TestAPacketOfAClusterIsFollowed(t *testing.T) {
 		}}}},
 		&containerservicev1alpha1.Machine{ObjectMeta: metav1.ObjectMeta{Name: "one"}, Spec: containerservicev1alpha1.MachineSpec{
 			ClusterName: cluster.Name, NodeName: "aks-nodepool1-vmss000000", Address: "10.224.0.4",
+			Incarnation: naming.Incarnation(), BootstrapTokenID: "abcdef",
 		}},
 	} {
 		if err := r.store.Create(t.Context(), object); err != nil {
