@@ -73,7 +73,7 @@ func TestAChangeThatComesInTheMiddleOfAnotherIsHandedOverToo(t *testing.T) {
 	callers := call(t, desired)
 	until := func(what string, reached func(controlplane.Status) bool) {
 		t.Helper()
-		ensureUntil(t, driver, desired, time.Minute, what, reached)
+		ensureUntil(t, driver, desired, what, reached)
 	}
 	serves := func(s controlplane.Status) bool {
 		return s.Server != before.Server && s.EmulatedVersion == desired.EmulatedVersion
@@ -123,7 +123,7 @@ func TestAnAPIServerThatCannotStartLeavesItsPredecessorServing(t *testing.T) {
 // settle calls Ensure until everything runs as desired, in one slot.
 func settle(t *testing.T, driver controlplane.Runtime, desired controlplane.Desired) controlplane.Status {
 	t.Helper()
-	return ensureUntil(t, driver, desired, 2*time.Minute, "all as desired", func(status controlplane.Status) bool {
+	return ensureUntil(t, driver, desired, "all as desired", func(status controlplane.Status) bool {
 		running := len(status.Components) == 5
 		for _, component := range status.Components {
 			running = running && component.PID != 0
@@ -133,10 +133,9 @@ func settle(t *testing.T, driver controlplane.Runtime, desired controlplane.Desi
 }
 
 // ensureUntil calls Ensure until its status is what is waited for.
-func ensureUntil(
-	t *testing.T, driver controlplane.Runtime, desired controlplane.Desired, limit time.Duration, what string, reached func(controlplane.Status) bool,
-) controlplane.Status {
+func ensureUntil(t *testing.T, driver controlplane.Runtime, desired controlplane.Desired, what string, reached func(controlplane.Status) bool) controlplane.Status {
 	t.Helper()
+	const limit = 2 * time.Minute
 	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		status, err := driver.Ensure(t.Context(), desired)
 		if err != nil {
