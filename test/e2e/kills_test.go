@@ -114,16 +114,7 @@ func killRandomly(t *testing.T, random *rand.Rand) {
 // killDaemon kills the service alone.
 func killDaemon(t *testing.T) {
 	t.Helper()
-	status, err := service.status()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if status.PID == 0 {
-		t.Fatal("the service does not run")
-	}
-	if err := unix.Kill(status.PID, unix.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	service.kill(t)
 }
 
 // place is what the process belongs to: management, cp or machine.

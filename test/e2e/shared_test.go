@@ -144,6 +144,9 @@ func (i *install) kill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if status.PID == 0 { // which would be the tests themselves
+		t.Fatal("the service does not run")
+	}
 	if err := unix.Kill(status.PID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
