@@ -29,7 +29,7 @@ type tuning struct {
 }
 
 func defaults() tuning {
-	return tuning{gateEvery: 25 * time.Millisecond, lookEvery: time.Second, rotateAt: 10 << 20, rotateKeep: 3, ports: shelter.Ports{}}
+	return tuning{gateEvery: 25 * time.Millisecond, lookEvery: time.Second, rotateAt: 10 << 20, rotateKeep: 3, ports: &shelter.Ports{}}
 }
 
 // Run supervises a directory until its spec says stop, or the context ends, or

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The bounds of a shelter. Who wants to connect meanwhile gives up after five seconds.
+// The bounds of a shelter. Who connects meanwhile gives up when TLS has not begun after ten seconds.
 const (
 	// shelterBegun is how long connections that began before may come about and ask
 	// what they were made for.

@@ -4,10 +4,14 @@ package shelter_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
-	"runtime"
+	"os/exec"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,19 +28,27 @@ const (
 	never = 400 * time.Millisecond
 )
 
-// newNamespace moves the test into a network namespace of its own, for good.
-func newNamespace(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread() // never unlocked: the thread ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
+// within is set in the environment of a process that has a network namespace of its own.
+const within = "BERTH_TEST_WITHIN"
+
+// TestMain runs the tests in a network namespace of their own.
+func TestMain(m *testing.M) {
+	if os.Getenv(within) != "" {
+		loopback, err := netlink.LinkByName("lo")
+		if err == nil {
+			err = netlink.LinkSetUp(loopback)
+		}
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(m.Run())
 	}
-	loopback, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(loopback)
-	}
-	if err != nil {
-		t.Fatal(err)
+	again := exec.Command("/proc/self/exe", os.Args[1:]...)
+	again.Env = append(os.Environ(), within+"=1")
+	again.Stdout, again.Stderr = os.Stdout, os.Stderr
+	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
+	if again.Run() != nil {
+		os.Exit(1)
 	}
 }
 
@@ -123,8 +135,7 @@ func (s *server) wasAsked(within time.Duration) bool {
 }
 
 func TestWhatWasAskedBeforeIsAnsweredAndWhatIsAskedLaterWaits(t *testing.T) {
-	newNamespace(t)
-	s, ports := serve(t), shelter.Ports{}
+	s, ports := serve(t), &shelter.Ports{}
 	before, idle := s.dial(t), s.dial(t)
 	time.Sleep(20 * time.Millisecond) // the kernel tells times by its tick, and over TLS more goes over it before a request
 	ask(t, before)
@@ -166,48 +177,114 @@ func TestWhatWasAskedBeforeIsAnsweredAndWhatIsAskedLaterWaits(t *testing.T) {
 	s.answered(t, idle)
 }
 
-func TestWhoConnectsToAClosedPortWaits(t *testing.T) {
-	newNamespace(t)
-	s, ports := serve(t), shelter.Ports{}
+func TestWhoConnectsToAClosedPortIsConnectedAtOnceAndAnsweredWhenItIsOpen(t *testing.T) {
+	s, ports := serve(t), &shelter.Ports{}
 	there := s.dial(t)
+	for range 2 { // one room is used again
+		if err := ports.Close(s.port); err != nil {
+			t.Fatal(err)
+		}
+		ask(t, there) // over a connection of before
+		if !s.wasAsked(soon) {
+			t.Error("what comes over a connection that is there waits")
+		}
+		s.may <- struct{}{}
+		s.answered(t, there)
+		began := time.Now()
+		waiting := s.dial(t)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("connecting to a closed port took %v: a first packet was lost", took)
+		}
+		ask(t, waiting)
+		if s.wasAsked(never) {
+			t.Error("a closed port is asked")
+		}
+		if err := ports.Open(); err != nil {
+			t.Fatal(err)
+		}
+		if !s.wasAsked(soon) {
+			t.Fatal("what was asked of a closed port never arrives")
+		}
+		s.may <- struct{}{}
+		s.answered(t, waiting)
+		if err := waiting.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheConnectionOfSomebodyWhoWaitedForNobodyEnds(t *testing.T) {
+	s, ports := serve(t), &shelter.Ports{}
 	if err := ports.Close(s.port); err != nil {
 		t.Fatal(err)
 	}
-	ask(t, there) // over a connection of before
-	if !s.wasAsked(soon) {
-		t.Error("what comes over a connection that is there waits")
-	}
-	namespace, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
+	waiting := s.dial(t)
+	if err := s.listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	defer namespace.Close()
-	dialed := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET)
-		if err == nil {
-			var conn net.Conn
-			if conn, err = net.DialTimeout("tcp", s.listener.Addr().String(), soon); err == nil {
-				err = conn.Close()
-			}
-		}
-		dialed <- err
-	}()
-	select {
-	case err := <-dialed:
-		t.Fatalf("a closed port was connected to: %v", err)
-	case <-time.After(never):
-	}
-	if listens, err := ports.Listens(s.port); err != nil || !listens {
-		t.Errorf("a closed port listens: %t, %v", listens, err)
+	if listens, err := ports.Listens(s.port); err != nil || listens {
+		t.Errorf("a port that nobody listens to listens: %t, %v", listens, err)
 	}
 	if err := ports.Open(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-dialed; err != nil {
-		t.Errorf("who waited: %v", err)
+	_ = waiting.SetReadDeadline(time.Now().Add(soon))
+	if _, err := waiting.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the end of a connection to nobody: %v", err)
 	}
-	s.may <- struct{}{}
-	s.answered(t, there)
+}
+
+func TestNobodyReachesAPortThroughItsRoomAlone(t *testing.T) {
+	s, ports := serve(t), &shelter.Ports{}
+	before := listeners(t)
+	if err := ports.Close(s.port); err != nil {
+		t.Fatal(err)
+	}
+	entrance := slices.DeleteFunc(listeners(t), func(port uint16) bool { return slices.Contains(before, port) })
+	if len(entrance) != 1 {
+		t.Fatalf("a room listens at %v", entrance)
+	}
+	for _, open := range []bool{false, true} {
+		if open {
+			if err := ports.Open(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", entrance[0]), never); err == nil {
+			_ = conn.Close()
+			t.Errorf("a room can be entered by its own port, with its door open: %t", open)
+		}
+	}
+}
+
+func TestNothingOfAKilledProcessKeepsAnybodyOut(t *testing.T) {
+	s, killed := serve(t), &shelter.Ports{}
+	if err := killed.Seal(s.port); err != nil {
+		t.Fatal(err)
+	}
+	if err := new(shelter.Ports).Open(); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, s.dial(t))
+	if !s.wasAsked(soon) {
+		t.Error("the port is still sealed")
+	}
+}
+
+// listeners are the ports that somebody listens to.
+func listeners(t *testing.T) []uint16 {
+	t.Helper()
+	var ports []uint16
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		sockets, err := netlink.SocketDiagTCP(family)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, socket := range sockets {
+			if uint8(socket.State) == netlink.TCP_LISTEN {
+				ports = append(ports, socket.ID.SourcePort)
+			}
+		}
+	}
+	return ports
 }
