@@ -4,8 +4,8 @@ package e2e
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +16,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -60,21 +62,69 @@ func startInside(t *testing.T, c *cluster) *inside {
 		c.must(t, "exec", pod, "--", "sh", "-c", "chmod +x /tmp/copied && mv /tmp/copied /tmp/inside")
 		bundle := c.eventually(t, 30*time.Second, notEmpty, "logs", pod)
 		i.apply(t, "webhook.yaml", "POD", pod, "CABUNDLE", strings.Fields(bundle)[0])
-		c.eventually(t, 30*time.Second, notEmpty, i.admitted(pod)...)
-		for what, arguments := range map[string][]string{
-			"exec": {"exec", pod, "--", "/client", "lookup", "localhost"}, "logs": {"logs", "--tail=1", pod}, "webhook": i.admitted(pod),
-		} {
-			i.done.Go(func() { i.loop(what, func() (string, error) { return i.c.kubectl(arguments...) }) })
+		c.eventually(t, 30*time.Second, notEmpty, "create", "configmap", "called-"+pod, "--dry-run=server", "-o", "name")
+		for what, call := range i.calling(t, pod) {
+			i.done.Go(func() { i.loop(what, call) })
 		}
-		read := i.readLogs(t, pod)
-		i.done.Go(func() { i.loop("logs of one client", read) })
 	}
 	return i
 }
 
-// admitted are the arguments of a write that the webhook of a pod has to admit.
-func (i *inside) admitted(pod string) []string {
-	return []string{"create", "configmap", "called-" + pod, "--dry-run=server", "-o", "name"}
+// calling are the calls that go through a pod's node. All but exec are the test's
+// own: a kubectl for each takes the processors from what is tried.
+func (i *inside) calling(t *testing.T, pod string) map[string]func() error {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", i.c.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS, config.Burst = 1000, 1000 // the loop paces them
+	config.Timeout = time.Minute
+	one, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readLog := func(client kubernetes.Interface) error {
+		said, err := client.CoreV1().Pods("default").GetLogs(pod, &corev1.PodLogOptions{TailLines: new(int64(1))}).DoRaw(t.Context())
+		if err == nil && !bytes.HasSuffix(said, []byte("\n")) {
+			err = fmt.Errorf("the line is cut off: %q", said)
+		}
+		return err
+	}
+	write := func(client kubernetes.Interface) error { // that the pod, as a webhook, has to admit
+		called := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "called-" + pod}}
+		_, err := client.CoreV1().ConfigMaps("default").Create(t.Context(), called, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	}
+	return map[string]func() error{
+		"exec": func() error {
+			printed, err := i.c.kubectl("exec", pod, "--", "/client", "lookup", "localhost")
+			if err != nil {
+				err = fmt.Errorf("%s %w", printed, err)
+			}
+			return err
+		},
+		"logs":    func() error { return anew(config, readLog) },
+		"webhook": func() error { return anew(config, write) },
+		// What a kubelet is just answering when it is replaced is among these.
+		"logs of one client": func() error { return readLog(one) },
+	}
+}
+
+// anew calls as a client that comes anew: over a connection of its own.
+func anew(config *rest.Config, call func(kubernetes.Interface) error) error {
+	own := rest.CopyConfig(config)
+	own.Dial = new(net.Dialer).DialContext // transports are shared where this is not set
+	client, err := rest.HTTPClientFor(own)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	set, err := kubernetes.NewForConfigAndClient(own, client)
+	if err != nil {
+		return err
+	}
+	return call(set)
 }
 
 // apply applies a file with some words replaced.
@@ -91,45 +141,25 @@ func (i *inside) apply(t *testing.T, name string, words ...string) {
 	i.c.must(t, "apply", "-f", file)
 }
 
-// loop calls again and again.
-func (i *inside) loop(what string, call func() (string, error)) {
+// loop calls again and again, ten times a second at most.
+func (i *inside) loop(what string, call func() error) {
+	pace := time.NewTicker(100 * time.Millisecond)
+	defer pace.Stop()
 	for {
 		select {
 		case <-i.stopped:
 			return
-		default:
+		case <-pace.C:
 		}
 		begun := time.Now()
-		printed, err := call()
+		err := call()
 		i.mu.Lock()
 		i.calls[what]++
 		i.longest[what] = max(i.longest[what], time.Since(begun).Round(time.Millisecond))
 		if err != nil {
-			i.failed = append(i.failed, fmt.Sprintf("%s %s, after %v: %s %v", what, begun.UTC().Format(time.TimeOnly), time.Since(begun).Round(time.Millisecond), printed, err))
+			i.failed = append(i.failed, fmt.Sprintf("%s %s, after %v: %v", what, begun.UTC().Format(time.TimeOnly), time.Since(begun).Round(time.Millisecond), err))
 		}
 		i.mu.Unlock()
-	}
-}
-
-// readLogs reads a pod's log many times a second, as one client that keeps its
-// connection: what a kubelet is just answering when it is replaced is among it.
-func (i *inside) readLogs(t *testing.T, pod string) func() (string, error) {
-	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", i.c.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.QPS, config.Burst = 20, 20
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() (string, error) {
-		said, err := client.CoreV1().Pods("default").GetLogs(pod, &corev1.PodLogOptions{TailLines: new(int64(1))}).DoRaw(t.Context())
-		if err == nil && !bytes.HasSuffix(said, []byte("\n")) {
-			err = errors.New("the line is cut off")
-		}
-		return string(said), err
 	}
 }
 
