@@ -119,7 +119,7 @@ func (d door) serving() (controlplane.Slot, []rule, error) {
 // established stay where they are. The chains stay once they are there: without
 // them the kernel would no longer translate what it began to translate.
 func (d door) lead(to leads) error {
-	if err := meetNoneLate(d.namespace); err != nil {
+	if err := trackStrictly(d.namespace); err != nil {
 		return err
 	}
 	err := d.open(func(conn *nftables.Conn) error {

@@ -5,19 +5,25 @@ package process
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"berth.dev/berth/internal/controlplane"
 	"berth.dev/berth/internal/pki"
+	"berth.dev/berth/internal/thread"
 )
 
 func TestAChangedAPIServerTakesOverWithoutAFailedRequest(t *testing.T) {
@@ -64,6 +70,61 @@ func TestAChangedAPIServerTakesOverWithoutAFailedRequest(t *testing.T) {
 		t.Errorf("only %d requests were made", callers.made.Load())
 	}
 	t.Logf("%d requests; the slowest took %s", callers.made.Load(), time.Duration(callers.slowest.Load()))
+}
+
+func TestAPortWhoseConnectionWasResetIsLedToTheServerThatServesNow(t *testing.T) {
+	desired := newHost(t).desired(t)
+	serve := func(slot controlplane.Slot) (listener net.Listener) {
+		t.Helper()
+		err := thread.InNetwork(desired.NetworkNamespace, func() (err error) {
+			listener, err = net.Listen("tcp", netip.AddrPortFrom(desired.Address, uint16(slot)).String())
+			return err
+		})
+		if err == nil {
+			t.Cleanup(func() { _ = listener.Close() })
+			err = door{namespace: desired.NetworkNamespace, address: desired.Address}.lead(leads{apiServer: slot})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return listener
+	}
+	connect := func() net.Conn { // from the same port each time
+		t.Helper()
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{Port: 40000}, Timeout: 5 * time.Second, Control: reuse}
+		conn, err := dialer.Dial("tcp", netip.AddrPortFrom(desired.Address, controlplane.APIServerPort).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	slot := controlplane.FirstSlot.Next()
+	first := serve(slot)
+	conn := connect()
+	accepted, err := first.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = accepted.(*net.TCPConn).SetLinger(0) // to close is to reset
+	_ = accepted.Close()
+	_ = first.Close()
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("the connection was not reset: %v", err)
+	}
+	_ = conn.Close()
+	serve(slot.Next())
+	connect()
+}
+
+// reuse lets a socket have a port that one had just before.
+func reuse(_, _ string, conn syscall.RawConn) (err error) {
+	if broken := conn.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}); broken != nil {
+		return broken
+	}
+	return err
 }
 
 func TestAChangeThatComesInTheMiddleOfAnotherIsHandedOverToo(t *testing.T) {

@@ -26,17 +26,29 @@ func openPorts(namespace string) error {
 	return nil
 }
 
-// meetNoneLate lets the connection tracking of a namespace know only connections that
-// it saw begin. One that is older than the tracking would be taken for one of whoever
-// sends next, the server as likely as its client, and once it has ended a new one from
-// the client's port would be no connection to the kernel: it would not be translated,
-// and be refused where nobody listens any more.
-func meetNoneLate(namespace string) error {
+// trackStrictly has the connection tracking of a namespace know connections from
+// their first packet to their last, and neither before nor after.
+func trackStrictly(namespace string) error {
+	settings := map[string]string{
+		// One that is older than the tracking would be taken for one of whoever sends
+		// next, the server as likely as its client, and once it has ended a new one from
+		// the client's port would be no connection to the kernel: it would not be
+		// translated, and be refused where nobody listens any more.
+		"nf_conntrack_tcp_loose": "0",
+		// One that its server reset would be kept for ten seconds, and a new one from the
+		// client's port would be translated as it was: to a server that has ended.
+		"nf_conntrack_tcp_timeout_close": "0",
+	}
 	err := thread.InNetwork(namespace, func() error {
-		return os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", []byte("0"), 0)
+		for name, value := range settings {
+			if err := os.WriteFile("/proc/sys/net/netfilter/"+name, []byte(value), 0); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the setting comes with the tracking, which the first network of a host brings
-		return fmt.Errorf("keeping connections that are older out of the tracking of %s: %w", namespace, err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the settings come with the tracking, which the first network of a host brings
+		return fmt.Errorf("setting how connections of %s are tracked: %w", namespace, err)
 	}
 	return nil
 }
