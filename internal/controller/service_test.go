@@ -63,6 +63,14 @@ func (w *world) frontends() []networkv1.Frontend {
 	return balancer.Spec.Frontends
 }
 
+// events are those in the tenant of demo.
+func (w *world) events() []corev1.Event {
+	w.t.Helper()
+	var events corev1.EventList
+	must(w.t, w.tenantOf("demo").List(context.Background(), &events))
+	return events.Items
+}
+
 func demo(t *testing.T, nodes int32) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -127,6 +135,33 @@ func TestAServiceWaitsForItsOwnFrontendAndNotForThoseThatAreWrittenAfterIt(t *te
 	w.consistent("demo", 1)
 }
 
+func TestTheEventOfAnAddressWaitsWhileAServiceWaitsForItsAddress(t *testing.T) {
+	w := demo(t, 1)
+	w.hostDown = true
+	w.expose("first")
+	w.hostDown = false
+	w.agent() // and from here on the host is behind
+	w.hostDown = true
+	w.expose("second")
+	if w.answersOn("first") == "" || w.answersOn("second") != "" {
+		t.Fatalf("the first answers on %q, the second on %q", w.answersOn("first"), w.answersOn("second"))
+	}
+	if events := w.events(); len(events) != 0 {
+		t.Errorf("events: %+v", events)
+	}
+	w.hostDown = false
+	w.live()
+	told := map[string]string{}
+	for _, event := range w.events() {
+		told[event.InvolvedObject.Name] = event.Reason + ": " + event.Message
+	}
+	for _, name := range []string{"first", "second"} {
+		if told[name] != "EnsuredLoadBalancer: the load balancer answers on "+w.answersOn(name) {
+			t.Errorf("service %s was told %q, and answers on %s", name, told[name], w.answersOn(name))
+		}
+	}
+}
+
 func TestAServiceWhoseFinalizerWasRemovedByForceLeaksNoAddress(t *testing.T) {
 	w := demo(t, 1)
 	w.expose("web")
@@ -172,10 +207,8 @@ func TestAServiceThatCannotBeBalancedIsRefusedWithAnEvent(t *testing.T) {
 			if frontends := w.frontends(); len(frontends) != 0 {
 				t.Fatalf("it is served: %+v", frontends)
 			}
-			var events corev1.EventList
-			must(t, w.tenantOf("demo").List(context.Background(), &events))
-			if len(events.Items) != 1 || events.Items[0].InvolvedObject.Name != "web" || events.Items[0].Message == "" {
-				t.Fatalf("events: %+v", events.Items)
+			if events := w.events(); len(events) != 1 || events[0].InvolvedObject.Name != "web" || events[0].Message == "" {
+				t.Fatalf("events: %+v", events)
 			}
 			w.consistent("demo", 1)
 		})

@@ -61,6 +61,9 @@ type Config struct {
 type Controller struct {
 	config    Config
 	allocator allocation.Allocator
+	// unannounced are the services that were told their addresses and have no event
+	// that says so yet.
+	unannounced unannounced
 }
 
 // NewController makes the controller.
@@ -116,8 +119,12 @@ func (c *Controller) clusterOfBalancer(ctx context.Context, object client.Object
 // the services' status in line with what is programmed.
 func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	s, err := c.readScope(ctx, request.Name)
-	if err != nil || s == nil {
+	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if s == nil {
+		c.unannounced.take(request.Name)
+		return reconcile.Result{}, nil
 	}
 	var errs []error
 	for _, step := range []func(context.Context, *scope) error{c.claim, c.program, c.publish, c.release, c.announce} {

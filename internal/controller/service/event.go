@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,4 +41,36 @@ func (c *Controller) say(ctx context.Context, s *scope, service *corev1.Service,
 		return fmt.Errorf("telling service %s: %w", key(service), err)
 	}
 	return nil
+}
+
+// mostUnannounced is how many services of a cluster wait for an event at most.
+const mostUnannounced = 1000
+
+// unannounced are services that wait for an event, by cluster. The zero value is ready to use.
+type unannounced struct {
+	mu       sync.Mutex
+	services map[string][]*balanced
+}
+
+func (u *unannounced) add(cluster string, b *balanced) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.services == nil {
+		u.services = map[string][]*balanced{}
+	}
+	u.services[cluster] = append(u.services[cluster], b)
+}
+
+func (u *unannounced) count(cluster string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.services[cluster])
+}
+
+// take is all of a cluster's, which wait no longer.
+func (u *unannounced) take(cluster string) []*balanced {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	defer delete(u.services, cluster)
+	return u.services[cluster]
 }

@@ -189,13 +189,21 @@ func (c *Controller) publish(ctx context.Context, s *scope) error {
 	})
 }
 
-// announce writes an event for each service that was told its address: the last
-// step, so that no address waits for it.
+// announce writes an event for each service that was told its address, once no
+// other waits to be told: an event costs the cluster's API server as much as an
+// address does. An event that a killed process owed is never written.
 func (c *Controller) announce(ctx context.Context, s *scope) error {
-	return c.each(s.services, func(b *balanced) error {
-		if !b.told {
-			return nil
+	waiting := false
+	for _, b := range s.services {
+		if b.told {
+			c.unannounced.add(s.cluster.Name, b)
 		}
+		waiting = waiting || b.address.IsValid() && len(b.service.Status.LoadBalancer.Ingress) == 0
+	}
+	if waiting && c.unannounced.count(s.cluster.Name) < mostUnannounced {
+		return nil
+	}
+	return c.each(c.unannounced.take(s.cluster.Name), func(b *balanced) error {
 		return c.say(ctx, s, b.service, note{"EnsuredLoadBalancer", "the load balancer answers on " + b.address.String(), corev1.EventTypeNormal})
 	})
 }
