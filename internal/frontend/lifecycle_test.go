@@ -79,10 +79,14 @@ func sdkCluster() armcontainerservice.ManagedCluster {
 	}
 }
 
-func polled(t *testing.T, during func()) *runtime.PollUntilDoneOptions {
+// polled polls an operation that runs, plays what ends it, and polls to its end.
+func polled[T any](t *testing.T, poller *runtime.Poller[T], ends func()) (T, error) {
 	t.Helper()
-	time.AfterFunc(100*time.Millisecond, during)
-	return &runtime.PollUntilDoneOptions{Frequency: 50 * time.Millisecond}
+	if _, err := poller.Poll(t.Context()); err != nil || poller.Done() {
+		t.Fatalf("an operation that nobody has ended is over: %t, %v", poller.Done(), err)
+	}
+	ends()
+	return poller.PollUntilDone(t.Context(), &runtime.PollUntilDoneOptions{Frequency: 50 * time.Millisecond})
 }
 
 func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
@@ -115,7 +119,7 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if _, err := clusters.ListClusterAdminCredentials(ctx, "rg", "demo", nil); err == nil || !strings.Contains(err.Error(), "not there yet") {
 		t.Fatalf("credentials of a cluster that is being created: %v", err)
 	}
-	created, err := creation.PollUntilDone(ctx, polled(t, func() { r.ready(); r.finish() }))
+	created, err := polled(t, creation, func() { r.ready(); r.finish() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +139,7 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if op := r.cluster().Operation("cluster"); op.Verb != meta.VerbScale {
 		t.Errorf("the verb is %s, want Scale", op.Verb)
 	}
-	if _, err := scaling.PollUntilDone(ctx, polled(t, r.finish)); err != nil {
+	if _, err := polled(t, scaling, r.finish); err != nil {
 		t.Fatal(err)
 	}
 	poolLifecycle(t, r)
@@ -145,7 +149,7 @@ func TestTheSDKMakesScalesAndDeletesAClusterFromTokenToLastPoll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := removal.PollUntilDone(ctx, polled(t, func() { r.endOperations() })); err != nil {
+	if _, err := polled(t, removal, func() { r.endOperations() }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -161,7 +165,7 @@ func deleteCluster(t *testing.T, r *rig, clusters *armcontainerservice.ManagedCl
 	if err != nil || *got.Properties.ProvisioningState != "Deleting" {
 		t.Errorf("the deleted cluster is %v %v", got.Properties, err)
 	}
-	if _, err := deletion.PollUntilDone(ctx, polled(t, func() { r.deleted(r.cluster()) })); err != nil {
+	if _, err := polled(t, deletion, func() { r.deleted(r.cluster()) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -227,7 +231,7 @@ func poolLifecycle(t *testing.T, r *rig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := adding.PollUntilDone(ctx, polled(t, r.finish))
+	added, err := polled(t, adding, r.finish)
 	if err != nil || *added.Properties.Mode != armcontainerservice.AgentPoolModeUser || *added.Properties.UpgradeSettings.MaxSurge != "33%" || *added.Properties.MaxPods != 250 {
 		t.Fatalf("the added pool is %+v %v", added.Properties, err)
 	}
@@ -239,7 +243,7 @@ func poolLifecycle(t *testing.T, r *rig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := removing.PollUntilDone(ctx, polled(t, r.finish)); err != nil {
+	if _, err := polled(t, removing, r.finish); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pools.Get(ctx, "rg", "demo", "user1", nil); err == nil {

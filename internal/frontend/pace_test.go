@@ -19,10 +19,12 @@ func TestAPollerThatKeepsToWhatItIsToldLosesNoTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(100*time.Millisecond, func() { r.ready(); r.finish() })
+	ended := make(chan struct{})
+	time.AfterFunc(100*time.Millisecond, func() { defer close(ended); r.ready(); r.finish() })
 	if _, err := creating.PollUntilDone(t.Context(), nil); err != nil { // nil: the SDK's own pace, half a minute if nothing is said
 		t.Fatal(err)
 	}
+	<-ended // all of it: the record of an operation is written before the cluster is
 	deleting, err := clusters.BeginDelete(t.Context(), "rg", "demo", nil)
 	if err != nil {
 		t.Fatal(err)

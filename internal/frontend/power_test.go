@@ -83,7 +83,7 @@ func TestTheSDKStopsAndStartsACluster(t *testing.T) {
 	if got, err := clusters.Get(ctx, "rg", "demo", nil); err != nil || *got.Properties.ProvisioningState != "Stopping" || *got.Properties.PowerState.Code != "Running" {
 		t.Errorf("while it stops it is %+v %v", got.Properties, err)
 	}
-	if _, err := stopping.PollUntilDone(ctx, polled(t, r.halted)); err != nil {
+	if _, err := polled(t, stopping, r.halted); err != nil {
 		t.Fatal(err)
 	}
 	got, err := clusters.Get(ctx, "rg", "demo", nil)
@@ -97,7 +97,7 @@ func TestTheSDKStopsAndStartsACluster(t *testing.T) {
 	if got, err := clusters.Get(ctx, "rg", "demo", nil); err != nil || *got.Properties.ProvisioningState != "Starting" {
 		t.Errorf("while it starts it is %+v %v", got.Properties, err)
 	}
-	if _, err := starting.PollUntilDone(ctx, polled(t, r.finish)); err != nil {
+	if _, err := polled(t, starting, r.finish); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -121,7 +121,7 @@ func TestTheSDKAbortsAnOperation(t *testing.T) {
 	if got, err := clusters.Get(ctx, "rg", "demo", nil); err != nil || *got.Properties.ProvisioningState != "Canceling" {
 		t.Errorf("while it gives up it is %+v %v", got.Properties, err)
 	}
-	if _, err := aborting.PollUntilDone(ctx, polled(t, r.gaveUp)); err != nil {
+	if _, err := polled(t, aborting, r.gaveUp); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := clusters.Get(ctx, "rg", "demo", nil); err != nil || *got.Properties.ProvisioningState != "Canceled" {
