@@ -36,6 +36,9 @@ e2e() {
 case "${1:-all}" in
   unit) unit ;;
   e2e) e2e ;;
-  all) unit && e2e ;;
+  all)
+    unit # with "&&" after it bash would go on when any but its last command fails
+    e2e
+    ;;
   *) echo "usage: hack/test.sh [unit|e2e]" >&2; exit 2 ;;
 esac
