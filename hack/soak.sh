@@ -46,12 +46,12 @@ run() {
     phases) BERTH_EVERY_PHASE=1 go test -count 1 -timeout 60m -run "Phase|Kill|Clock" ./internal/controller ;;
     vault) BERTH_E2E_SOAK=1 go test -tags e2e -count 1 -timeout 60m -run Kill ./internal/backup/vault ;;
     guest) hack/guest.sh ;;
-    kills) releases 1.35.3 1.35.4 1.36.3 && clusters "${RUN:-Kill}" ;;
-    reboot) releases 1.35.4 && clusters "${RUN:-Reboot|Adopt}" ;;
-    full) releases 1.35.4 && clusters "${RUN:-Full}" Upgrade ;;
-    upgrades) releases 1.34.3 1.35.3 1.35.4 1.36.3 && clusters "${RUN:-Upgrade}" Kill ;;
-    keys) releases 1.35.4 && clusters "${RUN:-Rotation|Keys}" ;;
-    shared) releases 1.35.4 && clusters "${RUN:-SharedManagement}" ;;
+    kills) releases 1.35.3 1.35.4 1.36.3; clusters "${RUN:-Kill}" ;;
+    reboot) releases 1.35.4; clusters "${RUN:-Reboot|Adopt}" ;;
+    full) releases 1.35.4; clusters "${RUN:-Full}" Upgrade ;;
+    upgrades) releases 1.34.3 1.35.3 1.35.4 1.36.3; clusters "${RUN:-Upgrade}" Kill ;;
+    keys) releases 1.35.4; clusters "${RUN:-Rotation|Keys}" ;;
+    shared) releases 1.35.4; clusters "${RUN:-SharedManagement}" ;;
     network) VERSIONS=1.35.4 ARGS="-suite network" hack/conformance.sh ;;
   esac
 }
