@@ -45,8 +45,10 @@ func (s *scope) count() int {
 	return int(s.pool.Spec.Profile.Count)
 }
 
-// readScope reads ports and machines from the API server itself: what a cache
-// has not seen yet would be made twice.
+// readScope reads machines and ports from the API server itself: what a cache
+// has not seen yet would be made twice. Machines come first: one that goes gives
+// its port back before it is gone, and a port without a machine is one of which a
+// machine is still to be made.
 func readScope(ctx context.Context, c client.Client, reader client.Reader, pool *v1alpha1.AgentPool) (*scope, error) {
 	s := &scope{pool: pool}
 	cluster := &v1alpha1.ManagedCluster{}
@@ -64,15 +66,6 @@ func readScope(ctx context.Context, c client.Client, reader client.Reader, pool 
 	case client.IgnoreNotFound(err) != nil:
 		return nil, fmt.Errorf("reading the cluster: %w", err)
 	}
-	if s.cluster != nil {
-		network := &networkv1.VirtualNetwork{}
-		switch err := reader.Get(ctx, client.ObjectKey{Name: networkName(s.cluster)}, network); {
-		case err == nil:
-			s.network = network
-		case client.IgnoreNotFound(err) != nil:
-			return nil, fmt.Errorf("reading the virtual network: %w", err)
-		}
-	}
 	var machines v1alpha1.MachineList
 	if err := reader.List(ctx, &machines, sieve.Mentioning(pool.Name)); err != nil {
 		return nil, fmt.Errorf("listing machines: %w", err)
@@ -83,6 +76,15 @@ func readScope(ctx context.Context, c client.Client, reader client.Reader, pool 
 				owner: allocation.Owner{Name: machine.Name, Incarnation: machine.Spec.Incarnation},
 				index: machine.Spec.Index, nodeName: machine.Spec.NodeName, machine: machine,
 			})
+		}
+	}
+	if s.cluster != nil {
+		network := &networkv1.VirtualNetwork{}
+		switch err := reader.Get(ctx, client.ObjectKey{Name: networkName(s.cluster)}, network); {
+		case err == nil:
+			s.network = network
+		case client.IgnoreNotFound(err) != nil:
+			return nil, fmt.Errorf("reading the virtual network: %w", err)
 		}
 	}
 	s.readPorts()
