@@ -79,6 +79,19 @@ func demo(t *testing.T, nodes int32) *world {
 	return w
 }
 
+// behind is a world with two services, of which the host has programmed only the first.
+func behind(t *testing.T) *world {
+	t.Helper()
+	w := demo(t, 1)
+	w.hostDown = true
+	w.expose("first")
+	w.hostDown = false
+	w.agent()
+	w.hostDown = true
+	w.expose("second")
+	return w
+}
+
 func TestAServiceGetsAnAddressOnceItIsProgrammed(t *testing.T) {
 	w := demo(t, 2)
 	w.hostDown = true
@@ -104,13 +117,7 @@ func TestAServiceGetsAnAddressOnceItIsProgrammed(t *testing.T) {
 }
 
 func TestAServiceWaitsForItsOwnFrontendAndNotForThoseThatAreWrittenAfterIt(t *testing.T) {
-	w := demo(t, 1)
-	w.hostDown = true
-	w.expose("first")
-	w.hostDown = false
-	w.agent() // and from here on the host is behind
-	w.hostDown = true
-	w.expose("second")
+	w := behind(t)
 	if len(w.frontends()) != 2 {
 		t.Fatalf("frontends: %+v", w.frontends())
 	}
@@ -136,13 +143,7 @@ func TestAServiceWaitsForItsOwnFrontendAndNotForThoseThatAreWrittenAfterIt(t *te
 }
 
 func TestTheEventOfAnAddressWaitsWhileAServiceWaitsForItsAddress(t *testing.T) {
-	w := demo(t, 1)
-	w.hostDown = true
-	w.expose("first")
-	w.hostDown = false
-	w.agent() // and from here on the host is behind
-	w.hostDown = true
-	w.expose("second")
+	w := behind(t)
 	if w.answersOn("first") == "" || w.answersOn("second") != "" {
 		t.Fatalf("the first answers on %q, the second on %q", w.answersOn("first"), w.answersOn("second"))
 	}

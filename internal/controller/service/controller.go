@@ -123,7 +123,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	if s == nil {
-		c.unannounced.take(request.Name)
+		c.unannounced.forget(request.Name)
 		return reconcile.Result{}, nil
 	}
 	var errs []error

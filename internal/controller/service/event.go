@@ -61,16 +61,21 @@ func (u *unannounced) add(cluster string, b *balanced) {
 	u.services[cluster] = append(u.services[cluster], b)
 }
 
-func (u *unannounced) count(cluster string) int {
+// due takes what is to be announced now: nothing while others wait, unless there is too much.
+func (u *unannounced) due(cluster string, othersWait bool) []*balanced {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.services[cluster])
+	services := u.services[cluster]
+	if othersWait && len(services) < mostUnannounced {
+		return nil
+	}
+	delete(u.services, cluster)
+	return services
 }
 
-// take is all of a cluster's, which wait no longer.
-func (u *unannounced) take(cluster string) []*balanced {
+// forget drops what was to be announced in a cluster that is gone.
+func (u *unannounced) forget(cluster string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	defer delete(u.services, cluster)
-	return u.services[cluster]
+	delete(u.services, cluster)
 }

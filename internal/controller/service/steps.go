@@ -200,10 +200,7 @@ func (c *Controller) announce(ctx context.Context, s *scope) error {
 		}
 		waiting = waiting || b.address.IsValid() && len(b.service.Status.LoadBalancer.Ingress) == 0
 	}
-	if waiting && c.unannounced.count(s.cluster.Name) < mostUnannounced {
-		return nil
-	}
-	return c.each(c.unannounced.take(s.cluster.Name), func(b *balanced) error {
+	return c.each(c.unannounced.due(s.cluster.Name, waiting), func(b *balanced) error {
 		return c.say(ctx, s, b.service, note{"EnsuredLoadBalancer", "the load balancer answers on " + b.address.String(), corev1.EventTypeNormal})
 	})
 }

@@ -28,8 +28,9 @@ type room struct {
 	listener *net.TCPListener
 	places   chan struct{}
 
-	mu      sync.Mutex
-	opening chan struct{} // closed while the port is open
+	mu     sync.Mutex
+	opened sync.Cond
+	isOpen bool
 }
 
 // newRoom makes a room before a port that is open.
@@ -38,8 +39,8 @@ func newRoom(port uint16) (*room, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sheltering port %d: %w", port, err)
 	}
-	r := &room{port: port, listener: listener, places: make(chan struct{}, roomSize), opening: make(chan struct{})}
-	r.open()
+	r := &room{port: port, listener: listener, places: make(chan struct{}, roomSize), isOpen: true}
+	r.opened.L = &r.mu
 	go r.admit()
 	return r, nil
 }
@@ -50,28 +51,23 @@ func (r *room) entrance() uint16 { return uint16(r.listener.Addr().(*net.TCPAddr
 func (r *room) shut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	select {
-	case <-r.opening:
-		r.opening = make(chan struct{})
-	default:
-	}
+	r.isOpen = false
 }
 
 func (r *room) open() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	select {
-	case <-r.opening:
-	default:
-		close(r.opening)
-	}
+	r.isOpen = true
+	r.opened.Broadcast()
 }
 
-// opens is closed once the port is open.
-func (r *room) opens() <-chan struct{} {
+// wait waits until the port is open.
+func (r *room) wait() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.opening
+	for !r.isOpen {
+		r.opened.Wait()
+	}
 }
 
 // admit lets connections in for the life of the process: one can arrive that was
@@ -88,7 +84,7 @@ func (r *room) admit() {
 		go func() {
 			defer func() { <-r.places }()
 			defer conn.Close()
-			<-r.opens()
+			r.wait()
 			r.lead(conn)
 		}()
 	}

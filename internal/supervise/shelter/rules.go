@@ -9,20 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The table that holds the rules, and its chains: for packets that arrive, before
-// and after it is known that they are for this machine, and for those of this
-// machine's own processes.
+// The table that holds the rules, and its chains: for what arrives, for what this
+// machine's own processes send, and for what is about to reach one of them.
 const (
-	tableName  = "berth-shelter"
-	arriving   = "prerouting"
-	own        = "output"
-	toProgram  = "input"
-	register   = 1
-	portOffset = 2 // of the destination, in a TCP header
+	tableName = "berth-shelter"
+	arriving  = "prerouting"
+	own       = "output"
+	toProcess = "input"
 )
 
-// The flags of a TCP header.
+// register is where the expressions of a rule put what the next ones look at.
+const register = 1
+
+// The places of the destination's port and of the flags in a TCP header, and flags.
 const (
+	portOffset  = 2
 	flagsOffset = 13
 	flagSYN     = 0x02
 	flagPSH     = 0x08
@@ -54,7 +55,7 @@ func (p *Ports) set(with func(rules)) error {
 	} else {
 		r.chain(arriving, nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 		r.chain(own, nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)
-		r.chain(toProgram, nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
+		r.chain(toProcess, nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
 		conn.FlushTable(r.table)
 		for _, room := range p.rooms {
 			r.hide(room)
@@ -74,7 +75,7 @@ func (r rules) chain(name string, kind nftables.ChainType, hook *nftables.ChainH
 // hide drops what comes to a room without having been led there: what may reach a
 // port is told by that port's number elsewhere.
 func (r rules) hide(room *room) {
-	r.add(toProgram, room.entrance(),
+	r.add(toProcess, room.entrance(),
 		&expr.Ct{Key: expr.CtKeySTATUS, Register: register},
 		&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(conntrackDNAT), Xor: make([]byte, 4)},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: make([]byte, 4)},
@@ -96,7 +97,7 @@ func (r rules) lead(room *room) {
 // packets that end what was written at once, as a request, whatever its size, comes
 // to its end with one. What merely confirms that an answer has come is none.
 func (r rules) drop(room *room) {
-	r.add(toProgram, room.port, append(flags(flagPSH, flagPSH), &expr.Verdict{Kind: expr.VerdictDrop})...)
+	r.add(toProcess, room.port, append(flags(flagPSH, flagPSH), &expr.Verdict{Kind: expr.VerdictDrop})...)
 }
 
 // flags match packets of whose looked-at flags exactly those are set.
