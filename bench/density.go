@@ -115,7 +115,7 @@ func (r raw) kept(ctx context.Context, use func(*tenant.Server) error) error {
 	}
 	command := exec.CommandContext(ctx, "bash", filepath.Join("bench", "raw", "control-plane.sh"))
 	command.Env = append(os.Environ(), "KEEP=1",
-		"ETCD="+r.artifacts.Binaries["etcd"], "KUBE="+r.artifacts.Binaries["kube-apiserver"], "DIR="+r.dir)
+		"ETCD="+r.artifacts.Binaries["etcd"], "KUBE="+filepath.Dir(r.artifacts.Binaries["kube-apiserver"]), "DIR="+r.dir)
 	command.Stderr = os.Stderr
 	end, err := command.StdinPipe()
 	if err != nil {

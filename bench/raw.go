@@ -54,7 +54,7 @@ func (r raw) script(ctx context.Context, name string, environment ...string) (fi
 	}
 	command := exec.CommandContext(ctx, "bash", filepath.Join("bench", "raw", name))
 	command.Env = append(os.Environ(), append(environment,
-		"ETCD="+r.artifacts.Binaries["etcd"], "KUBE="+r.artifacts.Binaries["kube-apiserver"], "DIR="+r.dir)...)
+		"ETCD="+r.artifacts.Binaries["etcd"], "KUBE="+filepath.Dir(r.artifacts.Binaries["kube-apiserver"]), "DIR="+r.dir)...)
 	command.Stderr = os.Stderr
 	printed, err := command.Output()
 	if err != nil {

@@ -72,10 +72,14 @@ of_release() {
 	)
 }
 
-# kubernetes VERSION: the multi-call binary.
+# kubernetes VERSION: an API server of ours and upstream's other programs.
 kubernetes() {
 	of_release kubernetes "$1"
-	(cd "$work" && for sample in apiserver cli-plugin controller; do go mod edit -dropreplace="k8s.io/sample-$sample"; done)
+	(
+		cd "$work"
+		for sample in apiserver cli-plugin controller; do go mod edit -dropreplace="k8s.io/sample-$sample"; done
+		for program in kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do go mod edit -tool="k8s.io/kubernetes/cmd/$program"; done
+	)
 	source_of kubernetes
 	tidy kubernetes "$1"
 }

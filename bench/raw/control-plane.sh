@@ -5,7 +5,7 @@
 # until its standard input closes.
 #
 # usage: ETCD=… KUBE=… DIR=… [ADDRESS=127.0.0.1] bash control-plane.sh
-#   ETCD  the etcd binary; KUBE  the multi-call Kubernetes binary; DIR  an empty directory
+#   ETCD  the etcd binary; KUBE  the directory of kube-apiserver; DIR  an empty directory
 set -euo pipefail
 : "${ETCD:?}" "${KUBE:?}" "${DIR:?}"
 ADDRESS=${ADDRESS:-127.0.0.1}
@@ -29,11 +29,11 @@ started=$(now)
   --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" --initial-cluster "raw=http://127.0.0.1:$peer" \
   --cert-file server.crt --key-file server.key --client-cert-auth --trusted-ca-file ca.crt >etcd.log 2>&1 &
 etcd=$!
-(exec -a kube-apiserver "$KUBE" --etcd-servers "https://127.0.0.1:$client" --etcd-cafile ca.crt --etcd-certfile admin.crt --etcd-keyfile admin.key \
+"$KUBE/kube-apiserver" --etcd-servers "https://127.0.0.1:$client" --etcd-cafile ca.crt --etcd-certfile admin.crt --etcd-keyfile admin.key \
   --bind-address "$ADDRESS" --advertise-address "$ADDRESS" --secure-port "$secure" --tls-cert-file server.crt --tls-private-key-file server.key \
   --client-ca-file ca.crt --authorization-mode Node,RBAC --service-cluster-ip-range 10.0.0.0/16 \
   --service-account-issuer https://kubernetes.default.svc --service-account-key-file sa.key --service-account-signing-key-file sa.key \
-  --enable-bootstrap-token-auth >apiserver.log 2>&1) &
+  --enable-bootstrap-token-auth >apiserver.log 2>&1 &
 apiserver=$!
 # A throwaway: killed, because an API server waits a minute for watches whose client is gone.
 trap 'kill -9 "$apiserver" "$etcd" 2>/dev/null; wait "$apiserver" "$etcd" 2>/dev/null || true' EXIT

@@ -10,6 +10,7 @@
 #   CNI      the directory of the CNI plugins
 #   IMAGE    the root file system of the node image
 #   PAUSE    the reference of the pause image; ARCHIVE the OCI archive it is in
+#   KUBE     the directory of kube-apiserver, kubelet, kube-proxy and kubectl
 #   DIR      an empty directory; needs mkfs.ext4, nft, ip, openssl, curl
 set -euo pipefail
 FIRST=300000000 # the first host id of the node's user namespace
@@ -37,10 +38,9 @@ outside() {
   cp -a "$IMAGE" "$DIR/root"
   mkdir -p "$DIR"/root/opt/{bin,cni/bin,pki} "$DIR/root/state"
   cp "$BIN"/{containerd,containerd-shim-runc-v2,ctr} "$RUNC" "$DIR/root/opt/bin/"
-  cp "$KUBE" "$DIR/root/opt/bin/kubelet"; ln "$DIR/root/opt/bin/kubelet" "$DIR/root/opt/bin/kube-proxy"
+  cp "$KUBE"/{kubelet,kube-proxy} "$DIR/root/opt/bin/"
   cp "$CNI"/* "$DIR/root/opt/cni/bin/"
   cp "$ARCHIVE" "$DIR/root/state/images.tar"
-  ln -s "$KUBE" "$DIR/kubectl" # the multi-call binary goes by argument 0
   certify node "/O=system:nodes/CN=system:node:$NAME" >"$DIR/root/opt/pki/kubelet.kubeconfig"
   certify proxy /CN=system:kube-proxy >"$DIR/root/opt/pki/proxy.kubeconfig"
   certify waiter /O=system:masters/CN=waiter >"$DIR/admin.kubeconfig"
@@ -74,7 +74,7 @@ outside() {
   done
   kill "$holder"
   ip -n "$NAME" link set "p$NAME" netns "$inside" name eth0
-  until (exec ip netns exec "$NAME" "$DIR/kubectl" --kubeconfig "$DIR/admin.kubeconfig" \
+  until (exec ip netns exec "$NAME" "$KUBE/kubectl" --kubeconfig "$DIR/admin.kubeconfig" \
     wait --for=condition=Ready "node/$NAME" --timeout=30s >/dev/null 2>&1); do
     kill -0 "$node" || { cat "$DIR/node.log" >&2; exit 1; }
     sleep 0.02

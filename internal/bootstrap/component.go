@@ -15,7 +15,7 @@ import (
 
 // environment is that of every component.
 func environment() []string {
-	return []string{"PATH=" + strings.TrimSuffix(programs, "/") + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	return []string{"PATH=" + strings.TrimSuffix(programs, "/") + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", supervise.NoMemoryProfile}
 }
 
 // components are the node's programs. Images come last: later components wait
@@ -67,7 +67,7 @@ func (n Node) kubelet() supervise.Component {
 		// One request at a time on a connection: then it is seen when all are answered,
 		// and who asked over one that ends before it was heard asks again. Over HTTP/2
 		// nobody does.
-		Env: []string{"GODEBUG=http2server=0"},
+		Env: []string{supervise.NoMemoryProfile + ",http2server=0"},
 		Shelter: &supervise.Shelter{
 			Port: kubeletPort, Until: n.certificateDir() + "/" + kubeletServingCertificate, UntilSaid: kubeletKnowsPods,
 		},

@@ -305,7 +305,9 @@ const (
 	serving = 40
 )
 
-func collector(percent int) []string { return []string{fmt.Sprintf("GOGC=%d", percent)} }
+func collector(percent int) []string {
+	return []string{fmt.Sprintf("GOGC=%d", percent), supervise.NoMemoryProfile}
+}
 
 // ready is the gate of what exits when it meets an API server that has not yet
 // made its default roles.

@@ -29,8 +29,7 @@ type Desired struct {
 	// EmulatedVersion is the minor (1.35) that the components behave as; empty: that of Version.
 	EmulatedVersion string
 	// Binaries maps a program's name (kube-apiserver, etcd, proxy-server, …) to
-	// its absolute path. Programs of one multi-call binary share a path and are
-	// told apart by argument 0.
+	// its absolute path.
 	Binaries map[string]string
 	// Address is the public address of the API server; it listens on port 443.
 	Address netip.Addr

@@ -17,6 +17,7 @@ func (s *Server) components(st state) []supervise.Component {
 		Name:    "etcd",
 		Command: append([]string{s.binaries["etcd"]}, s.etcdFlags(st)...),
 		Arg0:    "etcd",
+		Env:     []string{supervise.NoMemoryProfile},
 		Dir:     work,
 		// etcd writes every change through to the disk: it has nothing to lose by being stopped.
 		StopTimeout: 5 * time.Second,
@@ -25,6 +26,7 @@ func (s *Server) components(st state) []supervise.Component {
 		Name:        "kube-apiserver",
 		Command:     append([]string{s.binaries["kube-apiserver"]}, s.apiServerFlags(st)...),
 		Arg0:        "kube-apiserver",
+		Env:         []string{supervise.NoMemoryProfile},
 		Dir:         work,
 		Gate:        &supervise.Probe{TCP: fmt.Sprintf("127.0.0.1:%d", st.EtcdClientPort)},
 		StopTimeout: 5 * time.Second,

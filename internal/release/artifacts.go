@@ -9,10 +9,9 @@ type Artifacts struct {
 	// Version is the Kubernetes version without the v, e.g. 1.35.4.
 	Version string `json:"version"`
 	// Binaries maps a program's name to its path: kube-apiserver,
-	// kube-controller-manager, kube-scheduler, kubelet, kube-proxy and kubectl
-	// (one multi-call binary, told apart by argument 0), etcd, containerd,
-	// containerd-shim-runc-v2, ctr, runc, proxy-server, proxy-agent, coredns,
-	// disk-plugin.
+	// kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd,
+	// containerd, containerd-shim-runc-v2, ctr, runc, proxy-server, proxy-agent,
+	// coredns, disk-plugin.
 	Binaries map[string]string `json:"binaries"`
 	// CNI is the directory of the CNI plugins.
 	CNI string `json:"cni"`

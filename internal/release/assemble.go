@@ -45,9 +45,7 @@ func (a *Artifacts) add(part part, dir string) {
 			return
 		}
 		for _, program := range recipe.Programs {
-			for _, name := range program.Names {
-				a.Binaries[name] = filepath.Join(dir, binDir, name)
-			}
+			a.Binaries[program.Name] = filepath.Join(dir, binDir, program.Name)
 		}
 	}
 }

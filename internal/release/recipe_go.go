@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 )
 
 // goModule builds main packages of a pinned module.
@@ -47,14 +48,26 @@ func (g goModule) build(ctx context.Context, job job) error {
 		return err
 	}
 	binaries := filepath.Join(job.output, binDir)
-	command := goCommand{dir: dir, tags: g.Tags, ldflags: g.LDFlags, cgo: g.CGO, output: binaries}
-	for _, program := range g.Programs {
-		command.packages = append(command.packages, program.Package)
-	}
-	if err := command.run(ctx, job); err != nil {
-		return err
+	for _, packages := range g.builds() {
+		command := goCommand{dir: dir, packages: packages, tags: g.Tags, ldflags: g.LDFlags, cgo: g.CGO, output: binaries}
+		if err := command.run(ctx, job); err != nil {
+			return err
+		}
 	}
 	return nameBinaries(binaries, g.Programs)
+}
+
+// builds are the packages of each run of go build, which takes a file or import paths, not both.
+func (g goModule) builds() [][]string {
+	var own, upstream []string
+	for _, program := range g.Programs {
+		if program.Package == mainFile {
+			own = []string{mainFile}
+		} else {
+			upstream = append(upstream, program.Package)
+		}
+	}
+	return slices.DeleteFunc([][]string{upstream, own}, func(packages []string) bool { return len(packages) == 0 })
 }
 
 // layModule gives the module's files the names that the go command reads, and
@@ -70,25 +83,18 @@ func layModule(job job, name string) (dir string, err error) {
 	return dir, nil
 }
 
-// nameBinaries gives what go build wrote into dir the programs' own names. A
-// multi-call binary gets a hard link for each, so that every name is a whole
-// program wherever it is copied or mounted.
+// nameBinaries gives what go build wrote into dir the programs' own names. One
+// may have the name that go build gives to another, so all get a third one first.
 func nameBinaries(dir string, programs []program) error {
+	between := func(index int) string { return filepath.Join(dir, fmt.Sprintf(".%d", index)) }
 	for index, program := range programs {
-		built := filepath.Join(dir, builtName(program.Package))
-		if err := os.Rename(built, filepath.Join(dir, fmt.Sprintf(".%d", index))); err != nil {
-			return fmt.Errorf("naming %s: %w", program.Names[0], err)
+		if err := os.Rename(filepath.Join(dir, builtName(program.Package)), between(index)); err != nil {
+			return fmt.Errorf("naming %s: %w", program.Name, err)
 		}
 	}
 	for index, program := range programs {
-		built := filepath.Join(dir, fmt.Sprintf(".%d", index))
-		for _, name := range program.Names {
-			if err := os.Link(built, filepath.Join(dir, name)); err != nil {
-				return fmt.Errorf("naming %s: %w", name, err)
-			}
-		}
-		if err := os.Remove(built); err != nil {
-			return fmt.Errorf("naming %s: %w", program.Names[0], err)
+		if err := os.Rename(between(index), filepath.Join(dir, program.Name)); err != nil {
+			return fmt.Errorf("naming %s: %w", program.Name, err)
 		}
 	}
 	return nil

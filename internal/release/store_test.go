@@ -23,7 +23,7 @@ func fill(t *testing.T, store *Store, version string) entries {
 		switch recipe := part.recipe.(type) {
 		case goModule:
 			for _, program := range recipe.Programs {
-				names = append(names, program.Names...)
+				names = append(names, program.Name)
 			}
 		case nodeImage:
 			names = []string{"../" + rootDir + "/bin/sh"}
@@ -57,7 +57,10 @@ func TestLookupFindsAReleaseOnlyWhenAllOfItIsThere(t *testing.T) {
 	if !ok {
 		t.Fatalf("did not find the release; missing: %v", store.Missing("1.35"))
 	}
-	for _, name := range append(kubernetesPrograms(), "etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "proxy-server", "proxy-agent", "coredns", "disk-plugin") {
+	for _, name := range []string{
+		"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl",
+		"etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "proxy-server", "proxy-agent", "coredns", "disk-plugin",
+	} {
 		if info, err := os.Stat(found.Binaries[name]); err != nil || info.IsDir() || filepath.Base(found.Binaries[name]) != name {
 			t.Errorf("%s is %q: %v", name, found.Binaries[name], err)
 		}

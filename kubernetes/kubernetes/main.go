@@ -1,69 +1,64 @@
 //go:build ignore
 
-// Command kubernetes is the one binary of a Kubernetes release: what it is
-// depends on the name it is started under. It is compiled in a module of its
-// own (the .mod files beside it), never as a part of Berth; the constraint
-// above keeps it out of Berth's own build.
+// Command kube-apiserver is upstream's. If GOGC is set, that holds only while it is
+// busy: an idle one has the processor time to collect its garbage early, and is to
+// cost little. It is compiled in a module of its own (the .mod files beside it),
+// never as a part of Berth; the constraint above keeps it out of Berth's own build.
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"path/filepath"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+	_ "time/tzdata" // a CronJob may name a time zone, and the host need not know any
 
-	"github.com/spf13/cobra"
-	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/component-base/cli"
-	"k8s.io/component-base/logs"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
-	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
-	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
-	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
-	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 )
 
 func main() {
-	name := filepath.Base(os.Args[0])
-	if name == "kubectl" {
-		runKubectl()
-		return
+	if os.Getenv("GOGC") != "" {
+		go pace()
 	}
-	command := component(name)
-	if command == nil {
-		fmt.Fprintf(os.Stderr, "%s: start this program as kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy or kubectl\n", name)
-		os.Exit(2)
-	}
-	os.Exit(cli.Run(command))
+	os.Exit(cli.Run(app.NewAPIServerCommand()))
 }
 
-// component returns the command of a component, or nil for a name that is none.
-func component(name string) *cobra.Command {
-	switch name {
-	case "kube-apiserver":
-		return apiserver.NewAPIServerCommand()
-	case "kube-controller-manager":
-		return controllermanager.NewControllerManagerCommand()
-	case "kube-scheduler":
-		return scheduler.NewSchedulerCommand()
-	case "kubelet":
-		return kubelet.NewKubeletCommand(context.Background())
-	case "kube-proxy":
-		return proxy.NewProxyCommand()
-	}
-	return nil
-}
+const (
+	// idlePercent is by how many percent the heap of an idle API server grows until
+	// its garbage is collected.
+	idlePercent = 10
+	// busyRate is how many bytes a busy one allocates in a second.
+	busyRate = 4 << 20
+	// idleAfter is how many seconds without one of them make it idle; giving back
+	// what is free, once then, takes a fifth of a second of a core.
+	idleAfter = 10
+)
 
-// runKubectl is apart because kubectl needs its verbosity before its command
-// is made, and prints errors in its own way.
-func runKubectl() {
-	_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
-	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-		kubectlutil.CheckErr(err)
+// pace looks once a second whether the API server is busy, and sets the percentage.
+func pace() {
+	busyPercent := debug.SetGCPercent(100)
+	debug.SetGCPercent(busyPercent)
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	before, quiet := uint64(0), 0
+	for range time.Tick(time.Second) {
+		metrics.Read(sample)
+		now := sample[0].Value.Uint64()
+		if now-before < busyRate {
+			quiet++
+		} else {
+			if quiet >= idleAfter {
+				debug.SetGCPercent(busyPercent)
+			}
+			quiet = 0
+		}
+		before = now
+		if quiet == idleAfter {
+			debug.SetGCPercent(idlePercent)
+			debug.FreeOSMemory()
+		}
 	}
 }
