@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"berth.dev/berth/internal/pki"
@@ -164,6 +163,10 @@ func (p plan) etcd() supervise.Component {
 // led past it: a client that was just let in has still to shake hands and to ask.
 const lastRequests = 2 * time.Second
 
+// podIssuer is the issuer of service accounts' tokens that every pod finds, trusts
+// and reads the keys of, because it is the API server.
+const podIssuer = "https://kubernetes.default.svc.cluster.local"
+
 // apiServer is the API server, the only part that customers meet. Some flags
 // are missing on purpose: --goaway-chance, which would only make clients
 // reconnect to the one server there is, and --shutdown-delay-duration, for which
@@ -197,8 +200,9 @@ func (p plan) apiServer() supervise.Component {
 		"--enable-bootstrap-token-auth=true",
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
+		"--service-account-issuer="+podIssuer, // of new tokens; those of the next are accepted
 		"--service-account-issuer="+p.Issuer,
-		"--service-account-jwks-uri="+strings.TrimSuffix(p.Issuer, "/")+"/openid/v1/jwks",
+		"--service-account-jwks-uri="+podIssuer+"/openid/v1/jwks",
 		"--service-account-key-file="+p.pki(pki.ServiceAccountPub),
 		"--service-account-signing-key-file="+p.pki(pki.ServiceAccountKey),
 

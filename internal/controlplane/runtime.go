@@ -35,7 +35,8 @@ type Desired struct {
 	Address netip.Addr
 	// FQDN is its name in the install zone.
 	FQDN string
-	// Issuer is the issuer of service-account tokens.
+	// Issuer is an issuer of service-account tokens beside that of pods: nobody serves
+	// its keys yet, and its tokens are accepted.
 	Issuer string
 	// EtcdPrefix is the key prefix in the datastore.
 	EtcdPrefix string

@@ -68,7 +68,8 @@ type ControlPlaneSpec struct {
 	Address string `json:"address"`
 	// FQDN is its name in the install zone.
 	FQDN string `json:"fqdn"`
-	// Issuer is the URL in the service-account tokens.
+	// Issuer is the issuer of service-account tokens beside that of pods, which is the
+	// API server: nobody serves its keys yet, and its tokens are accepted.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="issuer is immutable"
 	Issuer string `json:"issuer"`
 	// EtcdPrefix is the key prefix in the datastore, minted from the incarnation
