@@ -17,7 +17,6 @@ func (s *Server) components(st state) []supervise.Component {
 		Name:    "etcd",
 		Command: append([]string{s.binaries["etcd"]}, s.etcdFlags(st)...),
 		Arg0:    "etcd",
-		Env:     []string{supervise.NoMemoryProfile},
 		Dir:     work,
 		// etcd writes every change through to the disk: it has nothing to lose by being stopped.
 		StopTimeout: 5 * time.Second,

@@ -45,7 +45,9 @@ func (a *Artifacts) add(part part, dir string) {
 			return
 		}
 		for _, program := range recipe.Programs {
-			a.Binaries[program.Name] = filepath.Join(dir, binDir, program.Name)
+			for _, name := range program.Names {
+				a.Binaries[name] = filepath.Join(dir, binDir, name)
+			}
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 func TestAKeyChangesWithEverythingThatGoesIntoAPart(t *testing.T) {
-	plain := goModule{Module: "etcd/v3.6.8", Programs: []program{{"example.org/x", "x"}}}
+	plain := goModule{Module: "etcd/v3.6.8", Programs: []program{{"example.org/x", []string{"x"}}}}
 	name := func(recipe goModule, version, toolchain string) string {
 		return newEntries([]part{{name: "x", version: version, recipe: recipe}}, toolchain).name("x")
 	}
@@ -16,7 +16,7 @@ func TestAKeyChangesWithEverythingThatGoesIntoAPart(t *testing.T) {
 	}
 	flags, tags, cgo, sources, programs := plain, plain, plain, plain, plain
 	flags.LDFlags, tags.Tags, cgo.CGO, sources.Module = "-X a=b", "seccomp", true, "runc/v1.5.2"
-	programs.Programs = []program{{"example.org/x", "y"}}
+	programs.Programs = []program{{"example.org/x", []string{"y"}}}
 	for what, changed := range map[string]string{
 		"linker flags": name(flags, "v1", "go1.26.1"), "tags": name(tags, "v1", "go1.26.1"), "cgo": name(cgo, "v1", "go1.26.1"),
 		"sources": name(sources, "v1", "go1.26.1"), "names": name(programs, "v1", "go1.26.1"),

@@ -45,8 +45,8 @@ type job struct {
 type program struct {
 	// Package is an import path of the part's module, or main.go.
 	Package string
-	// Name is the name that it gets.
-	Name string
+	// Names are the names it gets; more than one for a multi-call binary.
+	Names []string
 }
 
 // Names of the parts that are asked for by name elsewhere in this package.
@@ -70,25 +70,25 @@ func parts(version string) []part {
 		runcPart(),
 		{name: partCNI, version: "v1.9.1", recipe: cniPlugins()},
 		{name: partEtcd, version: "v3.6.8", recipe: goModule{
-			Module: "etcd/v3.6.8", Programs: []program{{"go.etcd.io/etcd/server/v3", "etcd"}},
+			Module: "etcd/v3.6.8", Programs: []program{{"go.etcd.io/etcd/server/v3", []string{"etcd"}}},
 		}},
 		{name: "konnectivity", version: "v0.34.0", recipe: goModule{
 			Module: "konnectivity/v0.34.0",
 			Programs: []program{
-				{"sigs.k8s.io/apiserver-network-proxy/cmd/server", "proxy-server"},
-				{"sigs.k8s.io/apiserver-network-proxy/cmd/agent", "proxy-agent"},
+				{"sigs.k8s.io/apiserver-network-proxy/cmd/server", []string{"proxy-server"}},
+				{"sigs.k8s.io/apiserver-network-proxy/cmd/agent", []string{"proxy-agent"}},
 			},
 		}},
 		containerdPart(),
 		{name: partCoreDNS, version: "v1.15.0", recipe: goModule{
-			Module: "coredns/v1.15.0", Programs: []program{{mainFile, "coredns"}},
+			Module: "coredns/v1.15.0", Programs: []program{{mainFile, []string{"coredns"}}},
 		}},
 		{name: partMetricsServer, version: "v0.9.0", recipe: goModule{
-			Module: "metrics-server/v0.9.0", Programs: []program{{"sigs.k8s.io/metrics-server/cmd/metrics-server", "metrics-server"}},
+			Module: "metrics-server/v0.9.0", Programs: []program{{"sigs.k8s.io/metrics-server/cmd/metrics-server", []string{"metrics-server"}}},
 			LDFlags: "-s -w -X k8s.io/component-base/version.gitVersion=v0.9.0",
 		}},
 		{name: "disk", version: "v1.12.0", recipe: goModule{
-			Module: "disk/v1.12.0", Programs: []program{{mainFile, "disk-plugin"}}, LDFlags: "-s -w", // one runs on every node
+			Module: "disk/v1.12.0", Programs: []program{{mainFile, []string{"disk-plugin"}}}, LDFlags: "-s -w", // one runs on every node
 		}},
 		{name: partSamples, recipe: goSources{Programs: []string{"web", "client"}}},
 		{name: partImages, recipe: imageArchives(), needs: []string{partNodeImage, partPause, partCoreDNS, partMetricsServer, partSamples}},
@@ -99,7 +99,7 @@ func parts(version string) []part {
 func runcPart() part {
 	return part{name: "runc", version: "v1.5.2", recipe: goModule{
 		Module:   "runc/v1.5.2",
-		Programs: []program{{"github.com/opencontainers/runc", "runc"}},
+		Programs: []program{{"github.com/opencontainers/runc", []string{"runc"}}},
 		Tags:     "seccomp urfave_cli_no_docs netgo osusergo",
 		LDFlags:  "-extldflags -static",
 		CGO:      true,
@@ -111,9 +111,9 @@ func containerdPart() part {
 	return part{name: "containerd", version: version, recipe: goModule{
 		Module: "containerd/" + version,
 		Programs: []program{
-			{module + "/cmd/containerd", "containerd"},
-			{module + "/cmd/containerd-shim-runc-v2", "containerd-shim-runc-v2"},
-			{module + "/cmd/ctr", "ctr"},
+			{module + "/cmd/containerd", []string{"containerd"}},
+			{module + "/cmd/containerd-shim-runc-v2", []string{"containerd-shim-runc-v2"}},
+			{module + "/cmd/ctr", []string{"ctr"}},
 		},
 		Tags:    "urfave_cli_no_docs",
 		LDFlags: fmt.Sprintf("-X %[1]s/version.Package=%[1]s -X %[1]s/version.Version=%[2]s", module, version),
@@ -127,25 +127,21 @@ func cniPlugins() goModule {
 		"meta/bandwidth", "meta/firewall", "meta/portmap", "meta/tuning",
 	} {
 		_, name, _ := strings.Cut(plugin, "/")
-		recipe.Programs = append(recipe.Programs, program{"github.com/containernetworking/plugins/plugins/" + plugin, name})
+		recipe.Programs = append(recipe.Programs, program{"github.com/containernetworking/plugins/plugins/" + plugin, []string{name}})
 	}
 	return recipe
 }
 
 func kubernetesPart(version string) part {
-	const upstream = "k8s.io/kubernetes/cmd/"
-	return part{name: "kubernetes", version: "v" + version, recipe: goModule{
-		Module: "kubernetes/v" + version,
-		Programs: []program{
-			{mainFile, "kube-apiserver"},
-			{upstream + "kube-controller-manager", "kube-controller-manager"},
-			{upstream + "kube-scheduler", "kube-scheduler"},
-			{upstream + "kubelet", "kubelet"},
-			{upstream + "kube-proxy", "kube-proxy"},
-			{upstream + "kubectl", "kubectl"},
-		},
-		LDFlags: stamps(version),
-	}}
+	recipe := goModule{
+		Module:   "kubernetes/v" + version,
+		Programs: []program{{mainFile, []string{"kube-apiserver"}}},
+		LDFlags:  stamps(version),
+	}
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"} {
+		recipe.Programs = append(recipe.Programs, program{"k8s.io/kubernetes/cmd/" + name, []string{name}})
+	}
+	return part{name: "kubernetes", version: "v" + version, recipe: recipe}
 }
 
 // stamps are the linker's flags that stamp the version as upstream's release

@@ -83,18 +83,25 @@ func layModule(job job, name string) (dir string, err error) {
 	return dir, nil
 }
 
-// nameBinaries gives what go build wrote into dir the programs' own names. One
-// may have the name that go build gives to another, so all get a third one first.
+// nameBinaries gives what go build wrote into dir the programs' own names. A
+// multi-call binary gets a hard link for each, so that every name is a whole
+// program wherever it is copied or mounted.
 func nameBinaries(dir string, programs []program) error {
-	between := func(index int) string { return filepath.Join(dir, fmt.Sprintf(".%d", index)) }
 	for index, program := range programs {
-		if err := os.Rename(filepath.Join(dir, builtName(program.Package)), between(index)); err != nil {
-			return fmt.Errorf("naming %s: %w", program.Name, err)
+		built := filepath.Join(dir, builtName(program.Package))
+		if err := os.Rename(built, filepath.Join(dir, fmt.Sprintf(".%d", index))); err != nil {
+			return fmt.Errorf("naming %s: %w", program.Names[0], err)
 		}
 	}
 	for index, program := range programs {
-		if err := os.Rename(between(index), filepath.Join(dir, program.Name)); err != nil {
-			return fmt.Errorf("naming %s: %w", program.Name, err)
+		built := filepath.Join(dir, fmt.Sprintf(".%d", index))
+		for _, name := range program.Names {
+			if err := os.Link(built, filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("naming %s: %w", name, err)
+			}
+		}
+		if err := os.Remove(built); err != nil {
+			return fmt.Errorf("naming %s: %w", program.Names[0], err)
 		}
 	}
 	return nil

@@ -46,27 +46,27 @@ func TestOnlyADebianHostHasACodename(t *testing.T) {
 	}
 }
 
-func TestProgramsGetTheirOwnNames(t *testing.T) {
+func TestProgramsGetTheirOwnNamesAndAMultiCallBinaryAll(t *testing.T) {
 	dir := t.TempDir()
-	for name, content := range map[string]string{"server": "one", "agent": "two", "main": "three"} {
+	for name, content := range map[string]string{"server": "one", "agent": "two", "main": "many"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	programs := []program{
-		{"example.org/cmd/server", "agent"},
-		{"example.org/cmd/agent/v2", "proxy-agent"},
-		{mainFile, "kubelet"},
+		{"example.org/cmd/server", []string{"agent"}},
+		{"example.org/cmd/agent/v2", []string{"proxy-agent"}},
+		{mainFile, []string{"kubelet", "kubectl"}},
 	}
 	if err := nameBinaries(dir, programs); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"agent": "one", "proxy-agent": "two", "kubelet": "three"} {
+	for name, want := range map[string]string{"agent": "one", "proxy-agent": "two", "kubelet": "many", "kubectl": "many"} {
 		if content, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(content) != want {
 			t.Errorf("%s holds %q, %v", name, content, err)
 		}
 	}
-	if left, _ := os.ReadDir(dir); len(left) != 3 {
+	if left, _ := os.ReadDir(dir); len(left) != 4 {
 		t.Errorf("the directory holds %v", left)
 	}
 }

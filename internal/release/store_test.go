@@ -23,7 +23,7 @@ func fill(t *testing.T, store *Store, version string) entries {
 		switch recipe := part.recipe.(type) {
 		case goModule:
 			for _, program := range recipe.Programs {
-				names = append(names, program.Name)
+				names = append(names, program.Names...)
 			}
 		case nodeImage:
 			names = []string{"../" + rootDir + "/bin/sh"}

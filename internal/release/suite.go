@@ -97,10 +97,10 @@ func suiteParts(version string) []part {
 			LDFlags:  stamps(version),
 		}},
 		{name: partSuitePrograms, version: "v" + version, recipe: goModule{Module: suiteModule(version), Programs: []program{
-			{"k8s.io/kubernetes/test/images/regression-issue-74839", "regression-issue-74839"},
+			{"k8s.io/kubernetes/test/images/regression-issue-74839", []string{"regression-issue-74839"}},
 		}}},
 		{name: partSample, version: "v0.29.2", recipe: goModule{
-			Module: "sample/v0.29.2", Programs: []program{{"k8s.io/sample-apiserver", "sample-apiserver"}},
+			Module: "sample/v0.29.2", Programs: []program{{"k8s.io/sample-apiserver", []string{"sample-apiserver"}}},
 		}},
 		{name: partSuiteRoot, recipe: nodeImage{
 			Release: "202611",

@@ -29,7 +29,7 @@ type Spec struct {
 
 // NoMemoryProfile is an entry of the environment of a Go program that is not to
 // sample its allocations: nobody may ask for the profile, and its records and the
-// memory that they scatter are 5 to 15 MB of a component of Kubernetes.
+// memory that they scatter are up to 10 MB of a component of Kubernetes.
 const NoMemoryProfile = "GODEBUG=memprofilerate=0"
 
 // Component is one process.
