@@ -23,6 +23,8 @@ const (
 	packageLibc      debianPackage = "libc6-dev"
 	packagePkgConfig debianPackage = "pkg-config"
 	packageSeccomp   debianPackage = "libseccomp-dev"
+	packageMake      debianPackage = "make"
+	packageBzip2     debianPackage = "bzip2"
 	packageBootstrap debianPackage = "mmdebstrap"
 	packageKeyring   debianPackage = "debian-archive-keyring"
 )

@@ -29,8 +29,8 @@ type testImageFiles struct {
 	job job
 	// root are the files of a small Debian with the tools that the tests call.
 	root []image.File
-	// tools are busybox and its names, and shellTools the same with bash as sh.
-	tools, shellTools []image.File
+	// tools are busybox and its names.
+	tools []image.File
 }
 
 func (t testImages) sources() []string         { return nil }
@@ -46,10 +46,7 @@ func (t testImages) build(ctx context.Context, job job) error {
 	if files.root, err = image.Tree(filepath.Join(job.inputs[partSuiteRoot], rootDir)); err != nil {
 		return err
 	}
-	if files.tools, err = busyboxTools(ctx, job.run, filepath.Join(job.inputs[partNodeImage], rootDir, "bin/busybox")); err != nil {
-		return err
-	}
-	if files.shellTools, err = withBash(files.tools, files.root); err != nil {
+	if files.tools, err = busyboxTools(ctx, job.run, filepath.Join(job.inputs[partBusybox], binDir, "busybox")); err != nil {
 		return err
 	}
 	job.report.detail("packing the images of the tests")
@@ -71,6 +68,7 @@ func testImageRecipes() map[string]func(*testImageFiles) image.Spec {
 		"distroless-iptables":    (*testImageFiles).conntrack,
 		"etcd":                   (*testImageFiles).etcd,
 		"jessie-dnsutils":        (*testImageFiles).dnsutils,
+		"glibc-dns-testing":      (*testImageFiles).dnsutils,
 		"kitten":                 func(f *testImageFiles) image.Spec { return f.picture("kitten") },
 		"nautilus":               func(f *testImageFiles) image.Spec { return f.picture("nautilus") },
 		"nginx":                  (*testImageFiles).nginx,
@@ -139,7 +137,7 @@ func (f *testImageFiles) busybox() image.Spec {
 			{Path: "root", Directory: true, Mode: 0o700},
 			{Path: "home", Directory: true, Mode: 0o755},
 			{Path: "tmp", Directory: true, Mode: 0o1777},
-		}, f.shellTools...),
+		}, f.tools...),
 	}
 }
 

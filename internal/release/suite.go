@@ -27,6 +27,7 @@ const (
 	partSuitePrograms = "conformance-programs"
 	partSample        = "sample"
 	partSuiteRoot     = "conformance-root"
+	partBusybox       = "busybox"
 	partSuiteImages   = "conformance-images"
 )
 
@@ -107,8 +108,12 @@ func suiteParts(version string) []part {
 			Include: []string{"bash", "bind9-dnsutils", "conntrack", "curl", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps", "wget"},
 			Exclude: debianImage().Exclude,
 		}},
-		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 7}, needs: []string{
-			partSuite, partSuitePrograms, partCoreDNS, partSample, partSuiteRoot, partEtcd, partPause, partNodeImage,
+		{name: partBusybox, version: "v1.37.0", recipe: busybox{
+			Version: "1.37.0", SHA256: "3311dff32e746499f4df0d5df04d7eb396382d7e108bb9250e7b519b837043a4",
+			Without: []string{"TC"}, // which needs headers of a kernel before 6.8
+		}},
+		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 8}, needs: []string{
+			partSuite, partSuitePrograms, partCoreDNS, partSample, partSuiteRoot, partEtcd, partPause, partBusybox,
 		}},
 	}
 }
