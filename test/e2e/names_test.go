@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -27,9 +28,19 @@ func (c *cluster) names(t *testing.T) {
 		t.Errorf("%s is %s in a pod, want %s", fqdn, got, address)
 	}
 	c.must(t, client("connect", fqdn+":443")...)
-	// Refused for want of a token: by then the certificate was verified.
-	if _, err := c.kubectl(client("get", "https://"+fqdn+"/readyz")...); err == nil || !strings.Contains(err.Error(), "answered 401") {
-		t.Errorf("https://%s does not verify with the cluster's CA: %v", fqdn, err)
+	// Who checks a token by the discovery of its issuer reaches and trusts that from any pod.
+	var issuer struct {
+		Issuer string `json:"issuer"`
+		Keys   string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal([]byte(c.must(t, "get", "--raw", "/.well-known/openid-configuration")), &issuer); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{"https://" + fqdn + "/readyz", issuer.Issuer + "/.well-known/openid-configuration", issuer.Keys} {
+		// Refused for want of a token: by then the certificate was verified.
+		if _, err := c.kubectl(client("get", url)...); err == nil || !strings.Contains(err.Error(), "answered 401") {
+			t.Errorf("%s does not verify with the cluster's CA: %v", url, err)
+		}
 	}
 	location, zone, _ := strings.Cut(fqdn[strings.Index(fqdn, ".hcp.")+len(".hcp."):], ".")
 	c.must(t, client("connect", "management."+location+"."+zone+":443")...)
