@@ -13,7 +13,7 @@ trouble() {
   say "FAIL: line $1"
   berth status || true
   tail -n 40 "$BERTH_HOME/log/berth.log" || true
-  tail -n 20 "$BERTH_HOME"/machines/*/log/* || true
+  tail -n 20 "$BERTH_HOME"/{management,machines/*}/{run/,}log/* || true
 }
 trap 'trouble $LINENO' ERR
 

@@ -62,6 +62,7 @@ func (s *Server) etcdFlags(st state) []string {
 func (s *Server) apiServerFlags(st state) []string {
 	return []string{
 		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1", // or it looks for a default route, and ends on a host that has none
 		fmt.Sprintf("--secure-port=%d", st.APIServerPort),
 		fmt.Sprintf("--etcd-servers=https://127.0.0.1:%d", st.EtcdClientPort),
 		"--etcd-cafile=" + s.credential(pki.EtcdCACert),
