@@ -47,16 +47,19 @@ func newCluster(ctx context.Context, chosen options, suite release.Suite) (*clus
 	return made, nil
 }
 
+// node is the directory in /proc of a node's container runtime.
+type node string
+
 // make starts the service, makes the cluster unless an earlier run left it, and
 // loads the suite's images into its nodes.
-func (c *cluster) make(ctx context.Context) error {
+func (c *cluster) make(ctx context.Context) ([]node, error) {
 	steps := [][]string{
 		{"up", "--detach"},
 		{"group", "create", "--name", "conformance", "--output", "none"},
 	}
 	for _, step := range steps {
 		if _, err := c.run(ctx, step...); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if state, err := c.run(ctx, "aks", "show", "-g", "conformance", "-n", "conformance", "--query", "provisioningState", "-o", "tsv"); err != nil || strings.TrimSpace(state) != "Succeeded" {
@@ -67,36 +70,36 @@ func (c *cluster) make(ctx context.Context) error {
 			create = append(append(create, "--zones"), c.shape.zones...)
 		}
 		if _, err := c.run(ctx, create...); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if _, err := c.run(ctx, "aks", "get-credentials", "--admin", "-g", "conformance", "-n", "conformance",
 		"--file", c.kubeconfig, "--overwrite-existing"); err != nil {
-		return err
+		return nil, err
 	}
 	return c.loadImages(ctx)
 }
 
-// loadImages gives every node the images under upstream's names. The nodes
-// reach no registry, and need none.
-func (c *cluster) loadImages(ctx context.Context) error {
+// loadImages gives every node the images under upstream's names, and returns the
+// nodes: they reach no registry.
+func (c *cluster) loadImages(ctx context.Context) ([]node, error) {
 	fmt.Fprintf(os.Stderr, "loading the images of the tests into %d nodes\n", c.shape.nodes)
-	sockets, err := c.runtimes(ctx)
+	nodes, err := c.nodes(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, socket := range sockets {
+	for _, one := range nodes {
+		socket := filepath.Join(string(one), "root/run/containerd/containerd.sock")
 		command := exec.CommandContext(ctx, c.suite.Loader, "--address", socket, "--namespace", "k8s.io", "images", "import", c.suite.Images)
 		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("loading %s: %w: %s", c.suite.Images, err, tail(output))
+			return nil, fmt.Errorf("loading %s: %w: %s", c.suite.Images, err, tail(output))
 		}
 	}
-	return nil
+	return nodes, nil
 }
 
-// runtimes are the sockets of the nodes' container runtimes, seen from the host:
-// those of the processes named containerd in the service's control groups.
-func (c *cluster) runtimes(ctx context.Context) ([]string, error) {
+// nodes are the processes named containerd in the service's control groups.
+func (c *cluster) nodes(ctx context.Context) ([]node, error) {
 	status, err := c.run(ctx, "status", "-o", "json")
 	if err != nil {
 		return nil, err
@@ -111,20 +114,20 @@ func (c *cluster) runtimes(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var sockets []string
+	var nodes []node
 	for _, name := range names {
 		process := filepath.Dir(name)
 		command, _ := os.ReadFile(name) // it may have ended meanwhile
 		groups, _ := os.ReadFile(filepath.Join(process, "cgroup"))
 		if strings.TrimSpace(string(command)) == "containerd" && strings.Contains(string(groups), "/berth-"+service.Instance+"/") {
-			sockets = append(sockets, filepath.Join(process, "root/run/containerd/containerd.sock"))
+			nodes = append(nodes, node(process))
 		}
 	}
-	if len(sockets) != c.shape.nodes {
+	if len(nodes) != c.shape.nodes {
 		return nil, fmt.Errorf("found %d container runtimes of the service, want %d: berth down --purge with BERTH_HOME=%s removes a cluster of another size",
-			len(sockets), c.shape.nodes, c.home)
+			len(nodes), c.shape.nodes, c.home)
 	}
-	return sockets, nil
+	return nodes, nil
 }
 
 // purge removes the service and all that it made.

@@ -32,6 +32,8 @@ type options struct {
 	focus   string
 	again   bool
 	keep    bool
+	// serve is a directory of images to serve, instead of running specs.
+	serve string
 	// home is that of a service whose cluster, that of kubeconfig, is used instead of a new one.
 	home, kubeconfig string
 }
@@ -48,6 +50,7 @@ func main() {
 	flag.StringVar(&chosen.kubeconfig, "kubeconfig", "", "the administrator's kubeconfig of the cluster of -home")
 	flag.BoolVar(&chosen.again, "again", false, "run the specs again that failed or skipped themselves before")
 	flag.BoolVar(&chosen.keep, "keep", false, "leave the service and its cluster running")
+	flag.StringVar(&chosen.serve, "serve", "", "serve the images of this layout until the input ends, and run nothing: what a run starts in the network of each node")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -58,6 +61,9 @@ func main() {
 }
 
 func run(ctx context.Context, chosen options) (err error) {
+	if chosen.serve != "" {
+		return serveImages(chosen.serve, mirrorAddress, os.Stdin, os.Stdout)
+	}
 	if err := checkSuite(chosen.suite); err != nil {
 		return err
 	}
@@ -126,7 +132,7 @@ func runOnCluster(ctx context.Context, chosen options, suite release.Suite, resu
 		return err
 	}
 	if chosen.home != "" {
-		if err := cluster.loadImages(ctx); err != nil {
+		if _, err := cluster.loadImages(ctx); err != nil {
 			return err
 		}
 		return runSpecs(ctx, runner{suite: suite, cluster: cluster, results: results, workers: chosen.workers}, left)
@@ -134,9 +140,15 @@ func runOnCluster(ctx context.Context, chosen options, suite release.Suite, resu
 	if !chosen.keep {
 		defer func() { err = errors.Join(err, cluster.purge()) }()
 	}
-	if err := cluster.make(ctx); err != nil {
+	nodes, err := cluster.make(ctx)
+	if err != nil {
 		return err
 	}
+	stop, err := cluster.mirror(ctx, nodes)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return runSpecs(ctx, runner{suite: suite, cluster: cluster, results: results, workers: chosen.workers}, left)
 }
 
