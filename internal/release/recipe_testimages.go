@@ -118,10 +118,15 @@ func (f *testImageFiles) agnhostAlone() image.Spec {
 	}
 }
 
-// picture is one of the two images of the rolling update test: agnhost that serves a picture.
+// picture is one of the two images of the rolling update test: agnhost that serves
+// a picture. Another test reads of what system it is, and wants to find upstream's.
 func (f *testImageFiles) picture(name string) image.Spec {
 	spec := f.agnhostAlone()
 	spec.Command = []string{"test-webserver"}
+	spec.Files = append(spec.Files, image.File{
+		Path: "etc/os-release", Mode: 0o644,
+		Content: "NAME=\"Debian GNU/Linux\"\nID=debian\n# It stands for an image on Alpine Linux.\n",
+	})
 	for _, file := range []string{name + ".jpg", "data.json"} {
 		spec.Files = append(spec.Files, f.suiteFile("test/images/"+name+"/html/"+file, file))
 	}

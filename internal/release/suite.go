@@ -112,7 +112,7 @@ func suiteParts(version string) []part {
 			Version: "1.37.0", SHA256: "3311dff32e746499f4df0d5df04d7eb396382d7e108bb9250e7b519b837043a4",
 			Without: []string{"TC"}, // which needs headers of a kernel before 6.8
 		}},
-		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 8}, needs: []string{
+		{name: partSuiteImages, version: "v" + version, recipe: testImages{Revision: 9}, needs: []string{
 			partSuite, partSuitePrograms, partCoreDNS, partSample, partSuiteRoot, partEtcd, partPause, partBusybox,
 		}},
 	}
