@@ -41,9 +41,10 @@ type Spec struct {
 	Ports []string
 }
 
-// Annotations by which containerd names an imported image.
+// AnnotationName is the annotation of an archive's index by which containerd
+// names an imported image, and annotationRef the one of other programs.
 const (
-	annotationName = "io.containerd.image.name"
+	AnnotationName = "io.containerd.image.name"
 	annotationRef  = "org.opencontainers.image.ref.name"
 )
 
@@ -121,7 +122,7 @@ func addImage(written layout.Path, reference string, image v1.Image) error {
 		return err
 	}
 	return written.AppendImage(image,
-		layout.WithAnnotations(map[string]string{annotationName: reference, annotationRef: reference}),
+		layout.WithAnnotations(map[string]string{AnnotationName: reference, annotationRef: reference}),
 		layout.WithPlatform(v1.Platform{OS: config.OS, Architecture: config.Architecture}))
 }
 

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"berth.dev/berth/internal/image"
 )
 
 // A spec may want an image pulled that the node has, and the nodes reach no
@@ -28,8 +30,6 @@ import (
 const (
 	mirrorAddress    = "127.0.0.1:5055"
 	mirroredRegistry = "registry.k8s.io"
-	// annotationName names an image in an index of an archive, as containerd reads it.
-	annotationName = "io.containerd.image.name"
 	// mirrorReady is what a mirror prints once it answers.
 	mirrorReady = "the mirror answers"
 )
@@ -132,21 +132,21 @@ func putManifests(dir, server string) error {
 	if err != nil {
 		return fmt.Errorf("reading the tests' images: %w", err)
 	}
-	for _, image := range images.Manifests {
-		name, mirrored := strings.CutPrefix(image.Annotations[annotationName], mirroredRegistry+"/")
+	for _, one := range images.Manifests {
+		name, mirrored := strings.CutPrefix(one.Annotations[image.AnnotationName], mirroredRegistry+"/")
 		repository, tag, tagged := strings.Cut(name, ":")
 		if !mirrored || !tagged {
 			continue
 		}
-		if err := putManifest(dir, server+"/v2/"+repository+"/manifests/"+tag, image); err != nil {
+		if err := putManifest(dir, server+"/v2/"+repository+"/manifests/"+tag, one); err != nil {
 			return fmt.Errorf("serving %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func putManifest(dir, url string, image v1.Descriptor) error {
-	manifest, err := os.ReadFile(filepath.Join(dir, "blobs", image.Digest.Algorithm, image.Digest.Hex))
+func putManifest(dir, url string, described v1.Descriptor) error {
+	manifest, err := os.ReadFile(filepath.Join(dir, "blobs", described.Digest.Algorithm, described.Digest.Hex))
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func putManifest(dir, url string, image v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", string(image.MediaType))
+	request.Header.Set("Content-Type", string(described.MediaType))
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
