@@ -43,7 +43,7 @@ func (c *cluster) mirror(ctx context.Context, nodes []node) (stop func(), err er
 	}
 	var inputs []io.Closer
 	var mirrors []*exec.Cmd
-	stop = func() {
+	end := func() {
 		for index, mirror := range mirrors {
 			inputs[index].Close()
 			_ = mirror.Wait() // it was told to end, and has nothing to lose
@@ -52,7 +52,7 @@ func (c *cluster) mirror(ctx context.Context, nodes []node) (stop func(), err er
 	}
 	defer func() {
 		if err != nil {
-			stop()
+			end()
 		}
 	}()
 	if said, err := exec.CommandContext(ctx, "tar", "--extract", "--directory", dir, "--file", c.suite.Images).CombinedOutput(); err != nil {
@@ -84,7 +84,7 @@ func (c *cluster) mirror(ctx context.Context, nodes []node) (stop func(), err er
 			return nil, err
 		}
 	}
-	return stop, nil
+	return end, nil
 }
 
 // asks makes the node's container runtime ask another server for upstream's images.
