@@ -101,13 +101,18 @@ func (r runner) batch(ctx context.Context, specs []spec, tell func(outcome)) (le
 		return nil, err
 	}
 	defer log.Close()
+	temporary, err := os.MkdirTemp("", "conformance-specs-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temporary) // the tests leave directories there
 	report := path + ".report.json"
 	if err := os.RemoveAll(report); err != nil {
 		return nil, err
 	}
 	defer os.Remove(report)
 	started := time.Now()
-	failure := r.command(ctx, specs, report, log).Run()
+	failure := r.command(ctx, specs, report, temporary, log).Run()
 	reports, unread := readReports(report)
 	interrupted := ctx.Err() != nil
 	for _, one := range specs {
@@ -137,14 +142,14 @@ func (r runner) batch(ctx context.Context, specs []spec, tell func(outcome)) (le
 	return left, nil
 }
 
-// command is the process that runs specs.
-func (r runner) command(ctx context.Context, specs []spec, report string, log io.Writer) *exec.Cmd {
+// command is the process that runs specs; temporary is a directory for what they write.
+func (r runner) command(ctx context.Context, specs []spec, report, temporary string, log io.Writer) *exec.Cmd {
 	command := exec.CommandContext(ctx, r.suite.Tests,
 		"--kubeconfig="+r.cluster.kubeconfig, "--kubectl-path="+r.cluster.kubectl, "--provider=skeleton", "--disable-log-dump",
 		"--ginkgo.focus="+focusOn(specs), "--ginkgo.no-color", "--ginkgo.v",
 		"--ginkgo.timeout="+specTimeout.String(), "--ginkgo.json-report="+report)
 	command.Dir, command.Stdout, command.Stderr = r.results.dir, log, log
-	command.Env = append(os.Environ(), "KUBECONFIG="+r.cluster.kubeconfig)
+	command.Env = append(os.Environ(), "KUBECONFIG="+r.cluster.kubeconfig, "TMPDIR="+temporary)
 	// A spec that is told to end removes what it made, and the report says which ended before.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = time.Minute

@@ -38,6 +38,7 @@ func listSpecs(ctx context.Context, tests, suite, focus string) ([]spec, error) 
 	// Without a focus upstream leaves out every spec that has a feature in its name, such as those of load balancers.
 	command := exec.CommandContext(ctx, tests, "--ginkgo.dry-run", "--ginkgo.no-color", "--ginkgo.focus=.",
 		"--ginkgo.json-report="+path, "--kubeconfig="+filepath.Join(dir, "none"))
+	command.Env = append(os.Environ(), "TMPDIR="+dir) // the tests leave directories there
 	if output, err := command.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("listing the specs: %w: %s", err, tail(output))
 	}
