@@ -15,7 +15,7 @@ import (
 
 // environment is that of every component.
 func environment() []string {
-	return []string{"PATH=" + strings.TrimSuffix(programs, "/") + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", supervise.NoMemoryProfile}
+	return []string{"PATH=" + strings.TrimSuffix(programs, "/") + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
 }
 
 // components are the node's programs. Images come last: later components wait
@@ -35,6 +35,9 @@ func (n Node) components() []supervise.Component {
 		components = append(components, openForPods())
 	}
 	for i := range components {
+		if components[i].Env == nil {
+			components[i].Env = []string{supervise.NoMemoryProfile}
+		}
 		components[i].Env = append(environment(), components[i].Env...)
 		components[i].Dir = "/"
 	}

@@ -159,3 +159,16 @@ func TestAKubeletSetsOnlyTheLabelsThatItMay(t *testing.T) {
 		}
 	}
 }
+
+func TestNoComponentHasAVariableTwice(t *testing.T) {
+	for _, component := range example().components() {
+		seen := map[string]bool{}
+		for _, entry := range component.Env {
+			name, _, _ := strings.Cut(entry, "=")
+			if seen[name] {
+				t.Errorf("%s has %s twice, and its program takes the first", component.Name, name)
+			}
+			seen[name] = true
+		}
+	}
+}
