@@ -153,13 +153,7 @@ func rootOf(t *testing.T, pattern string) string {
 // nodeRoot is the root directory of the only machine.
 func nodeRoot(t *testing.T) string {
 	t.Helper()
-	for _, p := range processes(t) {
-		if p.place() == "machine" && strings.Contains(p.command, " machine boot") {
-			return fmt.Sprintf("/proc/%d/root", p.pid)
-		}
-	}
-	t.Fatal("no machine was found")
-	return ""
+	return rootOf(t, ".")
 }
 
 // seesItsOwnDisk asserts that the kubelet counts images and logs against the
