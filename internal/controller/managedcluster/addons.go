@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,12 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	if !s.outcomes[v1alpha1.ConditionControlPlaneReady].True || s.credentials == nil || s.planeStops() {
 		p.reportUnreachable(s)
 		return reconcile.Result{}, nil
+	}
+	told := v1alpha1.ConditionTrue(s.cluster.Status.Conditions, v1alpha1.ConditionControlPlaneReady)
+	if !told && !p.appliedOnce(s) {
+		// Applying takes a second, and who waits for the API server is to know of it now.
+		s.report(v1alpha1.ConditionAddonsReady, condition.Waiting("waiting for RBAC and add-ons to be applied"))
+		return reconcile.Result{RequeueAfter: time.Nanosecond}, nil
 	}
 	t, err := p.config.Tenants.Connect(ctx, s.cluster.Name, s.incarnation(), tenant.Endpoint{
 		Address:     s.apiServer.String(),
@@ -112,11 +119,15 @@ func (p *addons) nameNodes(ctx context.Context, s *scope, c client.Client) error
 // reportUnreachable keeps what was applied once: an API server that is away
 // for a moment has lost nothing.
 func (p *addons) reportUnreachable(s *scope) {
-	if p.last(s) != "" || v1alpha1.ConditionTrue(s.cluster.Status.Conditions, v1alpha1.ConditionAddonsReady) {
+	if p.appliedOnce(s) {
 		s.report(v1alpha1.ConditionAddonsReady, condition.True("RBAC and add-ons are applied"))
 		return
 	}
 	s.report(v1alpha1.ConditionAddonsReady, condition.Waiting("waiting for the control plane"))
+}
+
+func (p *addons) appliedOnce(s *scope) bool {
+	return p.last(s) != "" || v1alpha1.ConditionTrue(s.cluster.Status.Conditions, v1alpha1.ConditionAddonsReady)
 }
 
 // values are what the manifests say of this cluster.
