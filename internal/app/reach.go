@@ -73,11 +73,15 @@ func (d *daemon) reachManagement(ctx context.Context) (*rest.Config, error) {
 	return config, management.ApplySharedDefinitions(ctx, config, crds.Files)
 }
 
+// managementShares puts the management API ahead of the control planes (16,384 each):
+// while some start, what all others ask of the service is answered.
+const managementShares = 64 * 1024
+
 // ensureManagement starts or adopts the management API and brings its
 // definitions up to date.
 func (d *daemon) ensureManagement(ctx context.Context, server *management.Server) (*rest.Config, error) {
 	d.record.Report("starting the management API")
-	if err := d.drivers.cgroups.Create(server.CgroupPath(), cgroup.Limits{}); err != nil {
+	if err := d.drivers.cgroups.Create(server.CgroupPath(), cgroup.Limits{CPUShares: managementShares}); err != nil {
 		return nil, fmt.Errorf("making the cgroup of the management API: %w", err)
 	}
 	config, err := server.Ensure(ctx)
