@@ -82,12 +82,7 @@ func formerInstall(t *testing.T) *install {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", commit, err, said)
 	}
-	i := &install{program: filepath.Join(source, "bin", "berth"), home: filepath.Join(dir, "home")}
-	t.Cleanup(func() {
-		if said, err := i.berth("down", "--purge"); err != nil {
-			t.Errorf("taking the former install down: %v\n%s", err, said)
-		}
-	})
+	i := newInstall(t, filepath.Join(source, "bin", "berth"), filepath.Join(dir, "home"))
 	i.must(t, "up", "--detach")
 	status, err := i.status()
 	if err != nil {

@@ -77,12 +77,7 @@ func installOnSmallDisk(t *testing.T) *install {
 			t.Error(err)
 		}
 	})
-	i := &install{program: service.program, home: filepath.Join(place, "home")}
-	t.Cleanup(func() {
-		if said, err := i.berth("down", "--purge"); err != nil {
-			t.Errorf("taking it down: %v\n%s", err, said)
-		}
-	})
+	i := newInstall(t, service.program, filepath.Join(place, "home"))
 	i.must(t, "up", "--detach")
 	return i
 }

@@ -54,11 +54,5 @@ func installWithoutNetwork(t *testing.T) *install {
 	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	i := &install{program: program, home: filepath.Join(dir, "home")}
-	t.Cleanup(func() {
-		if said, err := i.berth("down", "--purge"); err != nil {
-			t.Errorf("taking it down: %v\n%s", err, said)
-		}
-	})
-	return i
+	return newInstall(t, program, filepath.Join(dir, "home"))
 }

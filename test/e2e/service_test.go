@@ -30,6 +30,18 @@ type install struct {
 	cloud    cloud.Cloud
 }
 
+// newInstall is another install, not started yet, that the end of the test purges.
+func newInstall(t *testing.T, program, home string) *install {
+	t.Helper()
+	i := &install{program: program, home: home}
+	t.Cleanup(func() {
+		if said, err := i.berth("down", "--purge"); err != nil {
+			t.Errorf("taking down %s: %v\n%s", home, err, said)
+		}
+	})
+	return i
+}
+
 // service is started once for all tests by TestMain.
 var service *install
 

@@ -117,12 +117,7 @@ func TestTheServiceTestsHoldOnASharedManagementAPI(t *testing.T) {
 // join starts a process on a cluster as its management API.
 func join(t *testing.T, kubeconfig, home, role string) *install {
 	t.Helper()
-	i := &install{program: service.program, home: home}
-	t.Cleanup(func() {
-		if said, err := i.berth("down", "--purge"); err != nil {
-			t.Errorf("taking %s down: %v\n%s", role, err, said)
-		}
-	})
+	i := newInstall(t, service.program, home)
 	i.must(t, "up", "--detach", "--management-kubeconfig", kubeconfig, "--role", role)
 	return i
 }

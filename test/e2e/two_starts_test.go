@@ -16,14 +16,9 @@ func TestTwoStartsAtOnceMakeOneService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(parent)
+	t.Cleanup(func() { os.RemoveAll(parent) })
 	mode(t, parent, 0o711)
-	i := &install{program: service.program, home: filepath.Join(parent, "home")}
-	defer func() {
-		if said, err := i.berth("down", "--purge"); err != nil {
-			t.Errorf("%v\n%s", err, said)
-		}
-	}()
+	i := newInstall(t, service.program, filepath.Join(parent, "home"))
 	var starts sync.WaitGroup
 	for range 2 {
 		starts.Go(func() {
