@@ -77,8 +77,8 @@ holds '^4194304Ki|4Gi$' "$kubectl" get nodes -o 'jsonpath={.items[*].status.capa
 machine=$(find /sys/fs/cgroup/berth-*/ -maxdepth 1 -name 'machine-*')
 say "the machine: memory.max $(cat "$machine/memory.max"), cpu.max $(cat "$machine/cpu.max"), pids.max $(cat "$machine/pids.max"), controllers for its groups: $(cat "$machine/cgroup.subtree_control")"
 [ "$(cat "$machine/memory.max")" != max ] && [ "$(cut -d' ' -f1 "$machine/cpu.max")" = 200000 ] || fail "the machine is not held to its size"
-pod=$(find "$machine/kubepods/burstable" -mindepth 2 -maxdepth 2 -type d | while read -r group; do [ "$(cat "$group/memory.max")" = 67108864 ] && echo "$group"; done | head -1)
-[ -n "$pod" ] || fail "no group is held to the pod's 64 MiB"
+pod=$(grep -lx 67108864 "$machine"/kubepods/burstable/*/*/memory.max) || fail "no group is held to the pod's 64 MiB"
+pod=$(dirname "$pod")
 say "the pod's container: memory.max $(cat "$pod/memory.max"), cpu.max $(cat "$pod/cpu.max")"
 [ "$(cat "$pod/cpu.max")" = "50000 100000" ] || fail "the pod's group may take $(cat "$pod/cpu.max")"
 
