@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -83,7 +84,7 @@ func (c *component) start(dir, identity string, now time.Time) error {
 	if c.spec.Arg0 != "" {
 		arguments[0] = c.spec.Arg0
 	}
-	pid, err := syscall.ForkExec(c.spec.Command[0], arguments, &syscall.ProcAttr{
+	pid, err := forkExec(c.spec.Command[0], arguments, c.spec.TimerSlack, &syscall.ProcAttr{
 		Dir: c.spec.Dir,
 		Env: append(slices.Clone(c.spec.Env),
 			componentVariable+"="+filepath.Join(dir, c.spec.Name), identityVariable+"="+identity),
@@ -103,6 +104,20 @@ func (c *component) start(dir, identity string, now time.Time) error {
 		_ = os.WriteFile(path, []byte(strconv.Itoa(c.spec.OOMScoreAdj)), 0)
 	}
 	return nil
+}
+
+// forkExec starts a program with a timer slack, which it inherits from the thread
+// that starts it.
+func forkExec(program string, arguments []string, slack time.Duration, attributes *syscall.ProcAttr) (pid int, err error) {
+	if slack > 0 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack.Nanoseconds()), 0, 0, 0); err != nil {
+			return 0, fmt.Errorf("setting the timer slack: %w", err)
+		}
+		defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) //nolint:errcheck // 0 is the thread's own again
+	}
+	return syscall.ForkExec(program, arguments, attributes)
 }
 
 // stop asks the process to end, and makes it once its time is up.

@@ -63,6 +63,10 @@ type Component struct {
 	Linger time.Duration `json:"linger,omitempty"`
 	// OOMScoreAdj is written to the process's oom_score_adj when it is not 0.
 	OOMScoreAdj int `json:"oomScoreAdj,omitempty"`
+	// TimerSlack is how much later than asked the kernel may wake the process, so that it
+	// wakes once for several timers; what it is sent wakes it at once. 0 is the
+	// kernel's 50 µs. It counts from the next start. prctl(2), PR_SET_TIMERSLACK.
+	TimerSlack time.Duration `json:"timerSlack,omitempty"`
 	// RestartOnChange lists files whose change restarts the component.
 	RestartOnChange []string `json:"restartOnChange,omitempty"`
 	// StayUntilOpen keeps a process that runs as it was started when its component

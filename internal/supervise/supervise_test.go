@@ -351,6 +351,33 @@ func TestAChangeRestartsOnlyTheComponentThatItTouches(t *testing.T) {
 	})
 }
 
+func TestTimersAreLateOnlyWhereAComponentAllowsItAndFromItsNextStartOn(t *testing.T) {
+	slack := func(c ComponentStatus) string {
+		read, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", c.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(read))
+	}
+	handle := newHandle(t)
+	late, punctual := sleeper("late"), sleeper("punctual")
+	late.TimerSlack = 25 * time.Millisecond
+	ensure(t, handle, late, punctual)
+	if got := slack(observe(t, handle, "late", running)); got != "25000000" {
+		t.Errorf("the component that allows it has a slack of %s ns, want 25 ms", got)
+	}
+	before := observe(t, handle, "punctual", running)
+	if got := slack(before); got != "50000" {
+		t.Errorf("the other one has a slack of %s ns, want the kernel's", got)
+	}
+	punctual.TimerSlack = time.Millisecond
+	ensure(t, handle, late, punctual, sleeper("next"))
+	observe(t, handle, "next", running) // the new spec has been read
+	if got := observe(t, handle, "punctual", running); got.PID != before.PID {
+		t.Errorf("a new slack alone restarted it")
+	}
+}
+
 func TestOfTwoThatChangedTheSecondGoesOnUntilTheFirstRunsAnew(t *testing.T) {
 	handle := newHandle(t)
 	gate := filepath.Join(t.TempDir(), "gate")
