@@ -73,8 +73,8 @@ func (d *daemon) reachManagement(ctx context.Context) (*rest.Config, error) {
 	return config, management.ApplySharedDefinitions(ctx, config, crds.Files)
 }
 
-// managementShares puts the management API ahead of the control planes (16,384 each):
-// while some start, what all others ask of the service is answered.
+// managementShares puts the management API ahead of the control planes (cpuShares of package
+// process): while some start, what all others ask of the service is answered.
 const managementShares = 64 * 1024
 
 // ensureManagement starts or adopts the management API and brings its
