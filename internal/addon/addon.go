@@ -16,6 +16,7 @@ import (
 	"text/template"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -112,11 +113,19 @@ func diskClasses() []string {
 	return []string{"default", "managed", "managed-csi", "managed-premium", "managed-csi-premium"}
 }
 
-// The mark of what is made once and then the cluster's own.
+// The marks of what is made once and then the cluster's own, and of what the
+// cluster's owner cannot change for long; AKS has both.
 const (
 	modeLabel    = "addonmanager.kubernetes.io/mode"
 	ensureExists = "EnsureExists"
+	reconcile    = "Reconcile"
 )
+
+// Reconciled says that an object of a cluster is an add-on's that is kept as the
+// manifests have it: its owner can do nothing about it.
+func Reconciled(object metav1.Object) bool {
+	return object.GetNamespace() == metav1.NamespaceSystem && object.GetLabels()[modeLabel] == reconcile
+}
 
 // Apply makes a tenant's cluster hold the objects. Fields that others own and
 // the manifests do not name stay as they are, and so does all of an object that

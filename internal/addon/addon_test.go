@@ -113,6 +113,9 @@ func TestAClusterOfOneNodeCanBeDrainedOfItsDNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	budget := find(t, objects, "PodDisruptionBudget", "coredns-pdb")
+	if !Reconciled(budget) {
+		t.Errorf("the budget is not marked as the add-on's: %v", budget.GetLabels())
+	}
 	if n, _, _ := unstructured.NestedInt64(budget.Object, "spec", "maxUnavailable"); n != 1 {
 		t.Errorf("the budget is %v", budget.Object["spec"])
 	}

@@ -115,6 +115,17 @@ func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "tight"},
 			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}},
 	}
+	var own []client.Object // the same of an add-on
+	for _, o := range guarded {
+		o = o.DeepCopyObject().(client.Object)
+		if o.GetNamespace() != "" {
+			o.SetNamespace(metav1.NamespaceSystem)
+		}
+		if _, is := o.(*policyv1.PodDisruptionBudget); is {
+			o.SetLabels(map[string]string{"addonmanager.kubernetes.io/mode": "Reconcile"})
+		}
+		own = append(own, o)
+	}
 	const at = "properties.orchestratorVersion"
 	for name, c := range map[string]struct {
 		tenant []client.Object
@@ -122,12 +133,13 @@ func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 		cpus   int32
 		want   want
 	}{
-		"a budget that allows nothing":  {guarded, "", 16, want{400, "UnsatisfiablePDB", at, "default/tight"}},
-		"no room for the surge":         {nil, "", 2, want{400, "AllocationFailed", at, "no room for 1 more nodes"}},
-		"no room for a larger surge":    {nil, `,"upgradeSettings":{"maxSurge":"3"}`, 6, want{400, "AllocationFailed", at, "no room for 3 more nodes"}},
-		"no room and no surge":          {nil, `,"upgradeSettings":{"maxSurge":"0","maxUnavailable":"1"}`, 2, want{200, "", "", ""}},
-		"room, and a budget elsewhere":  {guarded[1:], "", 4, want{200, "", "", ""}},
-		"a version that is not offered": {nil, "", 16, want{400, "AgentPoolK8sVersionNotSupported", at, "Supported are"}},
+		"a budget that allows nothing":    {guarded, "", 16, want{400, "UnsatisfiablePDB", at, "default/tight"}},
+		"an add-on's that allows nothing": {own, "", 16, want{200, "", "", ""}},
+		"no room for the surge":           {nil, "", 2, want{400, "AllocationFailed", at, "no room for 1 more nodes"}},
+		"no room for a larger surge":      {nil, `,"upgradeSettings":{"maxSurge":"3"}`, 6, want{400, "AllocationFailed", at, "no room for 3 more nodes"}},
+		"no room and no surge":            {nil, `,"upgradeSettings":{"maxSurge":"0","maxUnavailable":"1"}`, 2, want{200, "", "", ""}},
+		"room, and a budget elsewhere":    {guarded[1:], "", 4, want{200, "", "", ""}},
+		"a version that is not offered":   {nil, "", 16, want{400, "AgentPoolK8sVersionNotSupported", at, "Supported are"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := behind(t, c.tenant...)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	containerservicev1alpha1 "berth.dev/berth/api/containerservice/v1alpha1"
+	"berth.dev/berth/internal/addon"
 	"berth.dev/berth/internal/arm"
 	"berth.dev/berth/internal/machine"
 	"berth.dev/berth/internal/naming"
@@ -84,7 +85,10 @@ func (p *Provider) readTenant(ctx context.Context, cluster *containerservicev1al
 			return unreadable(err)
 		}
 	}
-	facts.Budgets, facts.Nodes, facts.Pods = budgets.Items, nodes.Items, pods.Items
+	// A drain awaits Berth's own add-ons: right after a create, theirs allows no
+	// disruption, and the cluster's owner could not relax it.
+	facts.Budgets = slices.DeleteFunc(budgets.Items, func(b policyv1.PodDisruptionBudget) bool { return addon.Reconciled(&b) })
+	facts.Nodes, facts.Pods = nodes.Items, pods.Items
 	return nil
 }
 
