@@ -36,9 +36,10 @@ const (
 	idlePercent = 10
 	// busyRate is how many bytes a busy one allocates in a second.
 	busyRate = 4 << 20
-	// idleAfter is how many seconds without one of them make it idle; giving back
-	// what is free, once then, takes a fifth of a second of a core.
-	idleAfter = 10
+	// idleAfter is how many seconds without one of them make it idle: longer than
+	// clients that ask now and then wait, since their next requests are slower; giving
+	// back what is free, once then, takes a fifth of a second of a core.
+	idleAfter = 30
 )
 
 // pace looks once a second whether the API server is busy, and sets the percentage
