@@ -7,7 +7,7 @@ BIN := bin
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: build ## Start the service, create the cluster "demo" and open a sample application on it.
@@ -18,7 +18,7 @@ down: build ## Stop everything that "make up" started and remove it.
 	@$(BIN)/berth down --purge
 
 .PHONY: build
-build: ## Build berth and its supervisor into bin/.
+build: ## Build berth, its supervisor and its prober into bin/.
 	@hack/build.sh $(BIN)
 
 .PHONY: test
@@ -50,7 +50,7 @@ generate: ## Regenerate deep copies, CustomResourceDefinitions and docs/compatib
 	@hack/update-generated.sh
 
 .PHONY: verify
-verify: ## Fail if generated files, formatting or go.mod are stale.
+verify: ## Fail if generated files or formatting are stale.
 	@hack/verify.sh
 
 .PHONY: lint

@@ -113,16 +113,16 @@ func diskClasses() []string {
 	return []string{"default", "managed", "managed-csi", "managed-premium", "managed-csi-premium"}
 }
 
-// The marks of what is made once and then the cluster's own, and of what the
-// cluster's owner cannot change for long; AKS has both.
+// The marks of what is made once and then the cluster's own, and of what is the
+// service's; AKS has both. Whatever is not made once is applied again.
 const (
 	modeLabel    = "addonmanager.kubernetes.io/mode"
 	ensureExists = "EnsureExists"
 	reconcile    = "Reconcile"
 )
 
-// Reconciled says that an object of a cluster is an add-on's that is kept as the
-// manifests have it: its owner can do nothing about it.
+// Reconciled says that an object of a cluster bears the mark of an add-on that is
+// applied again: what the cluster's owner changes in it does not last.
 func Reconciled(object metav1.Object) bool {
 	return object.GetNamespace() == metav1.NamespaceSystem && object.GetLabels()[modeLabel] == reconcile
 }

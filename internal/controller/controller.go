@@ -1,5 +1,7 @@
-// Package controller lists the central controllers: they decide what should
-// exist in the management API. None of them touches a host; that is the host
+// Package controller lists the central controllers that need nothing but the
+// management API and the tenants; those that ask a resource provider as a caller
+// would, or need the service's options, are added by package app. They decide what
+// should exist in the management API. None of them touches a host; that is the host
 // agent's business.
 package controller
 
@@ -53,7 +55,7 @@ type Dependencies struct {
 // servicesAtOnce is how many services of one cluster are written at a time.
 const servicesAtOnce = 8
 
-// Add adds every central controller to a manager.
+// Add adds the controllers of this list to a manager.
 func Add(manager ctrl.Manager, d Dependencies) error {
 	if d.Clock == nil {
 		d.Clock = clock.RealClock{}

@@ -298,3 +298,16 @@ func TestAClusterIsDeletedWhileItIsBeingMade(t *testing.T) {
 	}
 	w.ended("create-demo", meta.OperationCanceled)
 }
+
+func TestAnAPIServerIsToldOfBeforeAddOnsAreAppliedToIt(t *testing.T) {
+	w := newWorld(t)
+	var told []bool
+	w.dialing = func() {
+		told = append(told, apimeta.IsStatusConditionTrue(w.cluster("demo").Status.Conditions, containerservicev1.ConditionControlPlaneReady))
+	}
+	w.put("demo", 1)
+	w.live()
+	if len(told) == 0 || slices.Contains(told, false) {
+		t.Errorf("whether the status told of the API server when it was called: %v", told)
+	}
+}

@@ -91,9 +91,10 @@ type world struct {
 	writes, budget int
 
 	registry *tenant.Registry
-	// dialed are the servers that the registry connected to.
-	dialed []string
-	loops  []loop
+	// dialed are the servers that the registry connected to; dialing, if set, is called before.
+	dialed  []string
+	dialing func()
+	loops   []loop
 }
 
 // loop is one controller with the kind that it is called for.
@@ -179,6 +180,9 @@ func (w *world) start() {
 	}
 	w.registry = tenant.NewRegistry(func(e tenant.Endpoint) (tenant.Connection, error) {
 		w.dialed = append(w.dialed, e.Server)
+		if w.dialing != nil {
+			w.dialing()
+		}
 		return tenant.Connection{Client: w.counted(w.tenantAPI(e.Address))}, nil
 	})
 	w.t.Cleanup(w.registry.Close)

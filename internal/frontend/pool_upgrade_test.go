@@ -108,24 +108,21 @@ func TestAPoolIsNotUpgradedAheadOfAControlPlaneThatIsNotLifted(t *testing.T) {
 	}
 }
 
-func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
-	guarded := []client.Object{
+// guardedPod is a node of the pool, a pod on it, and a budget of the pod's that
+// allows no disruption.
+func guardedPod(namespace string, labels map[string]string) []client.Object {
+	app := map[string]string{"app": "web"}
+	return []client.Object{
 		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: map[string]string{upgrade.PoolLabel: "nodepool1"}}},
-		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{NodeName: "node"}},
-		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "tight"},
-			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web", Labels: app}, Spec: corev1.PodSpec{NodeName: "node"}},
+		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tight", Labels: labels},
+			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: app}}},
 	}
-	var own []client.Object // the same of an add-on
-	for _, o := range guarded {
-		o = o.DeepCopyObject().(client.Object)
-		if o.GetNamespace() != "" {
-			o.SetNamespace(metav1.NamespaceSystem)
-		}
-		if _, is := o.(*policyv1.PodDisruptionBudget); is {
-			o.SetLabels(map[string]string{"addonmanager.kubernetes.io/mode": "Reconcile"})
-		}
-		own = append(own, o)
-	}
+}
+
+func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
+	guarded := guardedPod("default", nil)
+	mark := map[string]string{"addonmanager.kubernetes.io/mode": "Reconcile"}
 	const at = "properties.orchestratorVersion"
 	for name, c := range map[string]struct {
 		tenant []client.Object
@@ -134,7 +131,9 @@ func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 		want   want
 	}{
 		"a budget that allows nothing":    {guarded, "", 16, want{400, "UnsatisfiablePDB", at, "default/tight"}},
-		"an add-on's that allows nothing": {own, "", 16, want{200, "", "", ""}},
+		"an add-on's that allows nothing": {guardedPod("kube-system", mark), "", 16, want{200, "", "", ""}},
+		"an owner's beside the add-ons":   {guardedPod("kube-system", nil), "", 16, want{400, "UnsatisfiablePDB", at, "kube-system/tight"}},
+		"an owner's with their mark":      {guardedPod("default", mark), "", 16, want{400, "UnsatisfiablePDB", at, "default/tight"}},
 		"no room for the surge":           {nil, "", 2, want{400, "AllocationFailed", at, "no room for 1 more nodes"}},
 		"no room for a larger surge":      {nil, `,"upgradeSettings":{"maxSurge":"3"}`, 6, want{400, "AllocationFailed", at, "no room for 3 more nodes"}},
 		"no room and no surge":            {nil, `,"upgradeSettings":{"maxSurge":"0","maxUnavailable":"1"}`, 2, want{200, "", "", ""}},
@@ -159,12 +158,7 @@ func TestAPoolsUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 
 func TestAnImageUpgradeIsLookedOverBeforeAnythingMoves(t *testing.T) {
 	inMemory(t, "it changes the pod range of a cluster that is there, which a real API refuses")
-	guarded := []client.Object{
-		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: map[string]string{upgrade.PoolLabel: "nodepool1"}}},
-		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{NodeName: "node"}},
-		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "tight"},
-			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}},
-	}
+	guarded := guardedPod("default", nil)
 	for name, c := range map[string]struct {
 		tenant []client.Object
 		image  string

@@ -376,8 +376,15 @@ func TestTimersAreLateOnlyWhereAComponentAllowsItAndFromItsNextStartOn(t *testin
 	punctual.TimerSlack = time.Millisecond
 	ensure(t, handle, late, punctual, sleeper("next"))
 	observe(t, handle, "next", running) // the new spec has been read
-	if got := observe(t, handle, "punctual", running); got.PID != before.PID {
-		t.Errorf("a new slack alone restarted it")
+	if err := unix.Kill(before.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	again := observe(t, handle, "punctual", func(c ComponentStatus) bool { return running(c) && c.PID != before.PID })
+	if again.Restarts != before.Restarts+1 || again.LastExit != "signal: killed" {
+		t.Errorf("it restarted %d times, last for %q: a new slack alone is no reason", again.Restarts-before.Restarts, again.LastExit)
+	}
+	if got := slack(again.PID); got != "1000000" {
+		t.Errorf("its next start has a slack of %s ns, want 1 ms", got)
 	}
 }
 

@@ -31,10 +31,10 @@ func startLoad(t *testing.T, c *cluster) *load {
 	c.must(t, "patch", "job", "callers", "--type=merge", "-p", `{"spec":{"suspend":false}}`)
 	c.eventually(t, 30*time.Second, notEmpty, "get", "pods", "-l", "app=callers", "-o", "name")
 	c.must(t, "wait", "--for=condition=Ready", "pod", "-l", "app=callers", "--timeout=60s")
-	// An upgrade is refused while a budget allows no disruption, and the budgets'
-	// controller counts pods some time after they are ready.
+	// An upgrade is refused while a budget of the cluster's owner allows no disruption,
+	// and the budgets' controller counts pods some time after they are ready.
 	disruptible := func(allowed string) bool { return allowed != "" && allowed != "0" }
-	c.eventually(t, time.Minute, disruptible, "get", "poddisruptionbudgets", "-o", "jsonpath={.items[*].status.disruptionsAllowed}")
+	c.eventually(t, time.Minute, disruptible, "get", "poddisruptionbudget", "served", "-o", "jsonpath={.status.disruptionsAllowed}")
 	l := &load{cluster: c, done: make(chan struct{}), calls: map[string]int{}}
 	l.counter.Go(l.count)
 	t.Cleanup(l.end)

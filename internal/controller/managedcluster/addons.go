@@ -23,6 +23,9 @@ import (
 	"berth.dev/berth/internal/tenant"
 )
 
+// atOnce comes back as soon as what was reported is written; 0 would not come back.
+const atOnce = time.Nanosecond
+
 // addons connects the tenant's API server once it is ready and applies the
 // cluster's own RBAC and add-ons to it.
 type addons struct {
@@ -46,7 +49,7 @@ func (p *addons) Reconcile(ctx context.Context, s *scope) (reconcile.Result, err
 	if !told && !p.appliedOnce(s) {
 		// Applying takes a second, and who waits for the API server is to know of it now.
 		s.report(v1alpha1.ConditionAddonsReady, condition.Waiting("waiting for RBAC and add-ons to be applied"))
-		return reconcile.Result{RequeueAfter: time.Nanosecond}, nil
+		return reconcile.Result{RequeueAfter: atOnce}, nil
 	}
 	t, err := p.config.Tenants.Connect(ctx, s.cluster.Name, s.incarnation(), tenant.Endpoint{
 		Address:     s.apiServer.String(),

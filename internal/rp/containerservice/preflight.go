@@ -85,8 +85,8 @@ func (p *Provider) readTenant(ctx context.Context, cluster *containerservicev1al
 			return unreadable(err)
 		}
 	}
-	// A drain awaits Berth's own add-ons: right after a create, theirs allows no
-	// disruption, and the cluster's owner could not relax it.
+	// Budgets of Berth's own add-ons are left to the drain, which waits for them: right
+	// after a create they allow no disruption, and the cluster's owner could not relax them.
 	facts.Budgets = slices.DeleteFunc(budgets.Items, func(b policyv1.PodDisruptionBudget) bool { return addon.Reconciled(&b) })
 	facts.Nodes, facts.Pods = nodes.Items, pods.Items
 	return nil
