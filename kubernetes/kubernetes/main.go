@@ -34,38 +34,43 @@ const (
 	// idlePercent is by how many percent the heap of an idle API server grows until
 	// its garbage is collected.
 	idlePercent = 10
-	// busyRate is how many bytes a busy one allocates in a second.
-	busyRate = 4 << 20
-	// idleAfter is how many seconds without one of them make it idle: longer than
-	// clients that ask now and then wait, since their next requests are slower; giving
-	// back what is free, once then, takes a fifth of a second of a core.
+	// idleRate is how many bytes an idle one allocates in a second: a busy one
+	// allocates more than that even on a share of a slow processor, and collecting
+	// early then would take the rest of it.
+	idleRate = 1 << 20
+	// burst is what it may allocate at once beside that: those that look now and then
+	// what there is take less.
+	burst = 4 << 20
+	// idleAfter is how many seconds it stays busy at most when it allocates nothing:
+	// longer than clients that ask now and then wait, since their next requests are
+	// slower; giving back what is free, once then, takes a fifth of a second of a core.
 	idleAfter = 30
 )
 
 // pace looks once a second whether the API server is busy, and sets the percentage
-// and the number of processors.
+// and the number of processors. What was allocated fills a bucket that leaks at the
+// idle rate: idle is who emptied it, busy who filled it above a burst.
 func pace() {
 	busyPercent := debug.SetGCPercent(100)
 	debug.SetGCPercent(busyPercent)
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	before, quiet := uint64(0), 0
+	before, level, busy := uint64(0), uint64(0), true
 	for range time.Tick(time.Second) {
 		metrics.Read(sample)
 		now := sample[0].Value.Uint64()
-		if now-before < busyRate {
-			quiet++
-		} else {
-			if quiet >= idleAfter {
-				runtime.SetDefaultGOMAXPROCS()
-				debug.SetGCPercent(busyPercent)
-			}
-			quiet = 0
-		}
+		level = min(level+now-before, idleAfter*idleRate)
+		level -= min(level, idleRate)
 		before = now
-		if quiet == idleAfter {
+		switch {
+		case busy && level == 0:
 			debug.SetGCPercent(idlePercent)
 			debug.FreeOSMemory()
 			runtime.GOMAXPROCS(1)
+			busy = false
+		case !busy && level > burst:
+			runtime.SetDefaultGOMAXPROCS()
+			debug.SetGCPercent(busyPercent)
+			busy = true
 		}
 	}
 }
