@@ -126,9 +126,7 @@ func authorizedRanges(t *testing.T, a, b *cluster) {
 func traces(t *testing.T, a, b *cluster) {
 	t.Helper()
 	node := a.must(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
-	server := strings.TrimPrefix(b.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"), "https://")
-	address, _, _ := strings.Cut(server, ":")
-	for to, want := range map[string]string{address: "Delivered", "203.0.113.9": "Dropped"} {
+	for to, want := range map[string]string{b.address(t): "Delivered", "203.0.113.9": "Dropped"} {
 		got := must(t, "network", "trace", node, to, "-g", a.group, "-n", a.name, "--port", "443", "--query", "verdict", "--output", "tsv")
 		if strings.TrimSpace(got) != want {
 			t.Errorf("the trace to %s says %s, want %s", to, got, want)

@@ -62,6 +62,7 @@ func TestAClusterServesAWebPageThroughItsPublicAddress(t *testing.T) {
 	t.Run("a node that asks for another's name or address is refused", func(t *testing.T) {
 		c.foreignCertificates(t)
 	})
+	t.Run("its API server has one connection to its datastore, whatever kinds there are", c.asksOverOneConnection)
 	t.Run("an API server that dies is back within two seconds", func(t *testing.T) {
 		c.killedAPIServer(t)
 	})

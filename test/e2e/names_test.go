@@ -16,7 +16,7 @@ import (
 func (c *cluster) names(t *testing.T) {
 	t.Helper()
 	fqdn := strings.TrimSpace(must(t, "aks", "show", "-g", c.group, "-n", c.name, "--query", "fqdn", "-o", "tsv"))
-	address := strings.TrimSuffix(strings.TrimPrefix(c.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"), "https://"), ":443")
+	address := c.address(t)
 	// The client trusts the cluster's CA and no other.
 	c.must(t, "run", "resolver", "--image=berth.internal/test/client:v1", "--restart=Never",
 		"--env=SSL_CERT_FILE=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", "--command", "--", "/client", "sleep")

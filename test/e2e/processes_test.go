@@ -102,28 +102,46 @@ func (i *install) running(t *testing.T, programs ...string) []string {
 	return lines
 }
 
-// killedAPIServer kills the cluster's API server and expects another to answer.
-func (c *cluster) killedAPIServer(t *testing.T) {
+// address is that of the cluster's API server.
+func (c *cluster) address(t *testing.T) string {
 	t.Helper()
-	address := strings.TrimSuffix(strings.TrimPrefix(c.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"), "https://"), ":443")
-	find := func() (process, bool) {
-		for _, p := range processes(t) {
-			if p.name() == "kube-apiserver" && strings.Contains(p.command, address) {
-				return p, true
-			}
-		}
-		return process{}, false
-	}
-	victim, found := find()
+	server := c.must(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+	return strings.TrimSuffix(strings.TrimPrefix(server, "https://"), ":443")
+}
+
+// apiServer is the process of the cluster's API server.
+func (c *cluster) apiServer(t *testing.T) process {
+	t.Helper()
+	address := c.address(t)
+	server, found := apiServerAt(t, address)
 	if !found {
 		t.Fatalf("no kube-apiserver with address %s", address)
 	}
+	return server
+}
+
+// apiServerAt is the process of the API server with an address, if one runs.
+func apiServerAt(t *testing.T, address string) (server process, found bool) {
+	t.Helper()
+	for _, p := range processes(t) {
+		if p.name() == "kube-apiserver" && strings.Contains(p.command, "--advertise-address="+address+" ") {
+			return p, true
+		}
+	}
+	return process{}, false
+}
+
+// killedAPIServer kills the cluster's API server and expects another to answer.
+func (c *cluster) killedAPIServer(t *testing.T) {
+	t.Helper()
+	address := c.address(t)
+	victim := c.apiServer(t)
 	if err := syscall.Kill(victim.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	died := time.Now()
 	for {
-		if p, running := find(); running && p.pid != victim.pid {
+		if p, running := apiServerAt(t, address); running && p.pid != victim.pid {
 			break
 		}
 		if time.Since(died) > 2*time.Second {
