@@ -45,7 +45,7 @@ programs() {
 	tidy "$part" "$version"
 }
 
-# main PART MODULE VERSION: a part with a main.go of ours around upstream's packages.
+# main PART MODULE VERSION: a part with a program of ours around upstream's packages.
 main() {
 	begin "$1"
 	(cd "$work" && go mod edit -require="$2@$3")
@@ -53,8 +53,11 @@ main() {
 	tidy "$1" "$3"
 }
 
-# source_of PART: the part's main.go, with the constraint removed that hides it from Berth's own build.
-source_of() { grep -v '^//go:build ignore' "$root/$1/main.go" >"$work/main.go"; }
+# source_of PART: the part's Go files, with the constraint removed that hides them from Berth's own build.
+source_of() {
+	local file
+	for file in "$root/$1"/*.go; do grep -v '^//go:build ignore' "$file" >"$work/${file##*/}"; done
+}
 
 # of_release PART VERSION: an empty module of a Kubernetes release in $work. Upstream's go.mod points at
 # staging directories that the published module has not; each is replaced by the module of the same release.

@@ -3,12 +3,15 @@ package release
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"berth.dev/berth/kubernetes"
 )
 
 // goModule builds main packages of a pinned module.
@@ -27,7 +30,7 @@ func (g goModule) sources() []string {
 	files := []string{g.Module + ".mod", g.Module + ".sum"}
 	for _, program := range g.Programs {
 		if program.Package == mainFile {
-			files = append(files, path.Join(path.Dir(g.Module), mainFile))
+			files = append(files, ownFiles(path.Dir(g.Module))...)
 		}
 	}
 	return files
@@ -62,7 +65,9 @@ func (g goModule) builds() [][]string {
 	var own, upstream []string
 	for _, program := range g.Programs {
 		if program.Package == mainFile {
-			own = []string{mainFile}
+			for _, file := range ownFiles(path.Dir(g.Module)) {
+				own = append(own, path.Base(file))
+			}
 		} else {
 			upstream = append(upstream, program.Package)
 		}
@@ -108,6 +113,22 @@ func nameBinaries(dir string, programs []program) error {
 }
 
 const mainFile = "main.go"
+
+// ownFiles are the Go files of a directory in kubernetes.Sources, main.go first, which
+// go build names the program for.
+func ownFiles(dir string) []string {
+	files := []string{path.Join(dir, mainFile)}
+	entries, err := fs.ReadDir(kubernetes.Sources, dir)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); path.Ext(name) == ".go" && name != mainFile {
+			files = append(files, path.Join(dir, name))
+		}
+	}
+	return files
+}
 
 // builtName is the name that go build gives to a package's program: the last
 // element of its path that is no major version.

@@ -6,6 +6,7 @@ godebug default=go1.25
 
 require (
 	go.etcd.io/etcd/client/v3 v3.6.5
+	golang.org/x/sys v0.38.0
 	k8s.io/apiserver v0.35.3
 	k8s.io/component-base v0.35.3
 	k8s.io/kubernetes v1.35.3
@@ -135,7 +136,6 @@ require (
 	golang.org/x/net v0.47.0 // indirect
 	golang.org/x/oauth2 v0.30.0 // indirect
 	golang.org/x/sync v0.18.0 // indirect
-	golang.org/x/sys v0.38.0 // indirect
 	golang.org/x/term v0.37.0 // indirect
 	golang.org/x/text v0.31.0 // indirect
 	golang.org/x/time v0.9.0 // indirect
