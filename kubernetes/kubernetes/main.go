@@ -2,7 +2,7 @@
 
 // Command kube-apiserver is upstream's, with two differences that its customers do not
 // notice. All kinds of objects share one connection to etcd, where upstream opens one
-// for each (connection.go). And if GOGC is set, that holds only while it is busy, and an
+// for each (connection.go). And if GOGC is set, that holds for its start alone, and an
 // idle one takes as little memory and as few of a processor's wake-ups as it can
 // (pace.go). It is compiled in a module of its own (the .mod files beside it), never as a
 // part of Berth; the constraint above keeps it out of Berth's own build.

@@ -15,7 +15,11 @@ import (
 const (
 	// idlePercent is by how many percent the heap of an idle API server grows until
 	// its garbage is collected: it has the time to collect early.
-	idlePercent = 10
+	idlePercent = 7
+	// servingPercent is that of one that was idle and is busy. What requests allocate is
+	// garbage soon, while what a start allocates lies scattered between what stays of
+	// it: until the first idle second it is GOGC.
+	servingPercent = 100
 	// idleRate is how many bytes an idle one allocates in a second: a busy one
 	// allocates more than that even on a share of a slow processor, and collecting
 	// early then would take the rest of it.
@@ -41,8 +45,6 @@ const (
 // with it, and the slack of timers. What was allocated fills a bucket that leaks at the
 // idle rate: idle is who emptied it, busy who filled it above a burst.
 func pace() {
-	busyPercent := debug.SetGCPercent(100)
-	debug.SetGCPercent(busyPercent)
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	before, level, busy := uint64(0), uint64(0), true
 	late := lateThreads{}
@@ -61,7 +63,7 @@ func pace() {
 		case !busy && level > burst:
 			late.mend()
 			runtime.SetDefaultGOMAXPROCS()
-			debug.SetGCPercent(busyPercent)
+			debug.SetGCPercent(servingPercent)
 			busy = true
 		}
 		late.meet(busy)
